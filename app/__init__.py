@@ -1,0 +1,1 @@
+"""Typed structured configs for training PyTorch models."""

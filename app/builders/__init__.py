@@ -1,0 +1,1 @@
+"""How a checked config becomes live objects."""

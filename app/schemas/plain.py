@@ -1,0 +1,42 @@
+"""Configs as plain containers and back: what checkpoints, run directories and result files hold.
+
+Only dicts, lists, texts, numbers, booleans and None: `torch.load(weights_only=True)`, JSON and YAML read them all.
+"""
+
+from typing import Any, TypeVar
+
+from pydantic import SecretStr
+
+from app.schemas.registry import leaf_fields, option_of
+from app.schemas.schema import is_schema
+
+T = TypeVar("T")
+
+MASK = "********"
+"""What stands for a secret wherever a config is written."""
+
+
+def to_plain(config: object) -> dict[str, Any]:
+    """A schema object as plain containers, secrets masked.
+
+    `_target_` names the schema, of the object itself and of every option inside it.
+    """
+    cls = type(config)
+    return {"_target_": f"{cls.__module__}.{cls.__qualname__}"} | {
+        name: _plain(value) for name, value in leaf_fields(config).items()
+    }
+
+
+def _plain(value: object) -> Any:
+    if isinstance(value, SecretStr):
+        return MASK
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [_plain(item) for item in value]
+    if is_schema(type(value)):
+        plain = to_plain(value)
+        if option_of(value) is None:
+            del plain["_target_"]
+        return plain
+    return value

@@ -1,0 +1,104 @@
+"""What can be wrong with a config, as data: `Problem`, and `ConfigError`, which carries all of them."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+type_name = {bool: "a boolean", int: "a whole number", float: "a number", str: "a text"}
+
+Path = tuple[str | int, ...]
+"""Where a value stands in a config: field names, mapping keys and list positions, outermost first."""
+
+
+class AppError(Exception):
+    """Base of every error that a user can cause: its text is the whole message, no traceback needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """One thing wrong with a config."""
+
+    path: str
+    """Dotted path of the value, `optimizer_spec.betas[1]`; empty for the config as a whole."""
+
+    message: str
+    """What was found and what would be right."""
+
+    source: str | None = None
+    """Where it was set: `file:line:column`, or the override as it was typed; None for a schema's default."""
+
+    def __str__(self) -> str:
+        where = f"{self.path}: " if self.path else ""
+        return f"{where}{self.message}" + (f"   {self.source}" if self.source else "")
+
+    def under(self, prefix: str) -> "Problem":
+        """The same problem, seen from an owner who knows the config as `prefix`."""
+        return replace(self, path=join(prefix, self.path))
+
+
+class ConfigError(AppError, ValueError):
+    """A config that may not run.
+
+    `problems` holds everything that is wrong with it, in the order of the config's fields.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(map(str, self.problems)))
+
+    def __reduce__(self) -> tuple[type["ConfigError"], tuple[tuple[Problem, ...]]]:
+        # Launchers that run a sweep's jobs in other processes send exceptions back pickled.
+        return type(self), (self.problems,)
+
+
+def dotted(path: Path) -> str:
+    """The path as users write it; list positions and keys that hold dots stand in brackets.
+
+    >>> dotted(("optimizer_spec", "params", ".head", "betas", 1))
+    'optimizer_spec.params[.head].betas[1]'
+    """
+    text = ""
+    for part in path:
+        if isinstance(part, int) or not part.isidentifier():
+            text += f"[{part}]"
+        else:
+            text += f".{part}" if text else part
+    return text
+
+
+def join(prefix: str, path: str) -> str:
+    """`prefix` and `path` as one dotted path; either may be empty."""
+    if not prefix or not path:
+        return prefix or path
+    return prefix + path if path.startswith("[") else f"{prefix}.{path}"
+
+
+def nearest(word: str, choices: Iterable[str]) -> str | None:
+    """The choice most like `word`, or None when nothing is close enough to be what was meant."""
+    folded = {choice.casefold().replace("-", "_"): choice for choice in choices}
+    matches = get_close_matches(word.casefold().replace("-", "_"), folded, n=1, cutoff=0.6)
+    return folded[matches[0]] if matches else None
+
+
+def did_you_mean(word: str, choices: Iterable[str]) -> str:
+    """`; did you mean 'lr'?`, or nothing when no choice is close."""
+    match = nearest(word, choices)
+    return f"; did you mean '{match}'?" if match is not None else ""
+
+
+def one_of(choices: Sequence[str]) -> str:
+    """The choices for a message, in their order: `'a', 'b' or 'c'`."""
+    quoted = [f"'{choice}'" for choice in choices]
+    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} or {quoted[-1]}"
+
+
+def show(value: object, *, limit: int = 60) -> str:
+    """A value as a message quotes it: YAML's spelling of the simple ones, shortened to `limit` characters."""
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    if isinstance(value, dict):
+        return "a mapping" if value else "an empty mapping"
+    text = repr(list(value) if isinstance(value, tuple) else value)
+    if isinstance(value, list | tuple):
+        text = f"the list {text}"
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"

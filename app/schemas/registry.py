@@ -1,0 +1,147 @@
+"""The one place where schemas become options: `@group` for a kind of part, `@register` for each option of it.
+
+Every option stands in Hydra's ConfigStore as the config that hydra-zen's `builds` makes of its schema class, so
+`_target_` is the schema, never the live class: composing can only ever create schema objects of this project.
+"""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar, cast
+
+from hydra.core.config_store import ConfigStore
+from hydra_zen import builds
+from omegaconf import OmegaConf
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """A kind of part that has options: `optimizer_spec`, `callbacks`."""
+
+    name: str
+    base: type
+    """The schema every option derives from; what the fields that hold an option are annotated with."""
+
+    several: bool
+    """Whether any number of options may be chosen at once, each mounted under its own name."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Option:
+    """One choice of a group, e.g. `optimizer_spec=adamw`."""
+
+    group: Group
+    name: str
+    """As it is chosen: `adamw`, `digits/cnn`."""
+
+    schema: type
+    target: str
+    """Import path of the live class that a config of this option configures."""
+
+    preset: Mapping[str, object]
+    """Values in which this option differs from its schema's defaults; they may interpolate other parts."""
+
+
+groups: dict[str, Group] = {}
+options: dict[str, dict[str, Option]] = {}
+"""Every option by group and name, in the order of registration."""
+
+
+def group(name: str, *, several: bool = False, presets_only: bool = False) -> Callable[[type[T]], type[T]]:
+    """Make a schema the base of a group's options.
+
+    It holds the fields that all of them share and cannot be used itself, unless the options are `presets_only`:
+    the same schema with other defaults.
+    """
+
+    def add(base: type[T]) -> type[T]:
+        if not presets_only:
+            base.abstract = True  # type: ignore[attr-defined]  # read by `is_abstract`
+        groups[name] = Group(name=name, base=base, several=several)
+        options[name] = {}
+        return base
+
+    return add
+
+
+def register(group: str, name: str, *, target: str, **preset: object) -> Callable[[type[T]], type[T]]:
+    """Register a schema as the option `name` of `group`, in the ConfigStore too.
+
+    `target` is the import path of the live class. `preset` changes defaults for this option alone, so that one
+    schema can serve several: `register("trainer", "gpu", target=..., accelerator="gpu")(TrainerConfig)`.
+    """
+
+    def add(schema: type[T]) -> type[T]:
+        owner = groups[group]
+        assert issubclass(schema, owner.base), f"{schema.__name__} must derive from {owner.base.__name__}"
+        assert name not in options[group], f"{group}={name} is registered twice"
+        option = Option(group=owner, name=name, schema=schema, target=target, preset=preset)
+        options[group][name] = option
+        folder, _, leaf = name.rpartition("/")
+        ConfigStore.instance().store(
+            group=f"{group}/{folder}" if folder else group,
+            name=leaf,
+            node=node(schema, **preset),
+            package=f"{group}.{leaf}" if owner.several else group,
+            provider="app",
+        )
+        return schema
+
+    return add
+
+
+def node(schema: type, **preset: object) -> Any:
+    """The config that composing starts from: `_target_` and every field with its default.
+
+    `builds` gives a typed config. OmegaConf would stop at the first value that does not fit it, naming no file, and
+    quietly turn others into the type (3 into True). So the types are left to the gate, which judges what was written,
+    all of it at once.
+    """
+    typed = builds(schema, populate_full_signature=True, **cast(Any, preset))
+    plain = OmegaConf.to_container(OmegaConf.structured(typed))
+    return OmegaConf.create(_without_inner_targets(plain, outermost=True))
+
+
+def option_of(config: object) -> Option | None:
+    """The option a schema object is of; for a schema with presets, the one registered first."""
+    return _by_schema().get(import_path(type(config)))
+
+
+def option_at(path: object) -> Option | None:
+    """The option whose schema has this import path, as it stands under `_target_`."""
+    return _by_schema().get(path) if isinstance(path, str) else None
+
+
+def group_of(base: type) -> Group | None:
+    """The group whose options derive from `base`, when `base` is a group's base."""
+    return next((group for group in groups.values() if group.base is base), None)
+
+
+def import_path(cls: type) -> str:
+    """`app.schemas.optimizers.AdamWSpec`."""
+    return f"{cls.__module__}.{cls.__qualname__}"
+
+
+def _by_schema() -> dict[str, Option]:
+    found: dict[str, Option] = {}
+    for named in options.values():
+        for option in named.values():
+            found.setdefault(import_path(option.schema), option)
+    return found
+
+
+def _without_inner_targets(value: Any, *, outermost: bool = False) -> Any:
+    """Drop the `_target_` of parts whose type is fixed by their field: only options need one."""
+    if isinstance(value, dict):
+        keep = outermost or option_at(value.get("_target_")) is not None
+        return {key: _without_inner_targets(item) for key, item in value.items() if keep or key != "_target_"}
+    if isinstance(value, list):
+        return [_without_inner_targets(item) for item in value]
+    return value
+
+
+def leaf_fields(config: object) -> dict[str, object]:
+    """A schema object's fields by name, one level deep."""
+    return {field.name: getattr(config, field.name) for field in dataclasses.fields(cast(Any, config))}

@@ -1,0 +1,1 @@
+"""Who is trained on what: one folder for each task."""
