@@ -3,14 +3,14 @@
 Only dicts, lists, texts, numbers, booleans and None: `torch.load(weights_only=True)`, JSON and YAML read them all.
 """
 
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 from pydantic import SecretStr
 
+from app.schemas.problems import Path
 from app.schemas.registry import leaf_fields, option_of
 from app.schemas.schema import is_schema
-
-T = TypeVar("T")
 
 MASK = "********"
 """What stands for a secret wherever a config is written."""
@@ -40,3 +40,17 @@ def _plain(value: object) -> Any:
             del plain["_target_"]
         return plain
     return value
+
+
+def secrets_of(config: object, path: Path = ()) -> dict[Path, str]:
+    """Every secret in a config, by the path at which it stands."""
+    if isinstance(config, SecretStr):
+        return {path: config.get_secret_value()}
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(config, dict):
+        items = config.items()
+    elif isinstance(config, tuple):
+        items = enumerate(config)
+    elif is_schema(type(config)):
+        items = leaf_fields(config).items()
+    return {at: secret for key, value in items for at, secret in secrets_of(value, (*path, key)).items()}

@@ -4,8 +4,6 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-type_name = {bool: "a boolean", int: "a whole number", float: "a number", str: "a text"}
-
 Path = tuple[str | int, ...]
 """Where a value stands in a config: field names, mapping keys and list positions, outermost first."""
 
@@ -102,3 +100,8 @@ def show(value: object, *, limit: int = 60) -> str:
     if isinstance(value, list | tuple):
         text = f"the list {text}"
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
+
+
+def first_line(error: BaseException) -> str:
+    """What another library says is wrong, without its advice: Hydra's second line tells people to add keys with `+`."""
+    return (str(error).splitlines() or [type(error).__name__])[0]

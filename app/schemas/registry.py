@@ -7,11 +7,12 @@ Every option stands in Hydra's ConfigStore as the config that hydra-zen's `build
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from hydra.core.config_store import ConfigStore
+from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra_zen import builds
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 T = TypeVar("T")
 
@@ -26,6 +27,9 @@ class Group:
 
     several: bool
     """Whether any number of options may be chosen at once, each mounted under its own name."""
+
+    presets_only: bool
+    """Whether all options are of one schema, the base itself, with other defaults."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +47,11 @@ class Option:
     preset: Mapping[str, object]
     """Values in which this option differs from its schema's defaults; they may interpolate other parts."""
 
+    @cached_property
+    def node(self) -> DictConfig:
+        """What composing starts from when this option is chosen; whoever changes it copies it first."""
+        return node(self.schema, **self.preset)
+
 
 groups: dict[str, Group] = {}
 options: dict[str, dict[str, Option]] = {}
@@ -59,7 +68,7 @@ def group(name: str, *, several: bool = False, presets_only: bool = False) -> Ca
     def add(base: type[T]) -> type[T]:
         if not presets_only:
             base.abstract = True  # type: ignore[attr-defined]  # read by `is_abstract`
-        groups[name] = Group(name=name, base=base, several=several)
+        groups[name] = Group(name=name, base=base, several=several, presets_only=presets_only)
         options[name] = {}
         return base
 
@@ -79,20 +88,45 @@ def register(group: str, name: str, *, target: str, **preset: object) -> Callabl
         assert name not in options[group], f"{group}={name} is registered twice"
         option = Option(group=owner, name=name, schema=schema, target=target, preset=preset)
         options[group][name] = option
-        folder, _, leaf = name.rpartition("/")
-        ConfigStore.instance().store(
-            group=f"{group}/{folder}" if folder else group,
-            name=leaf,
-            node=node(schema, **preset),
-            package=f"{group}.{leaf}" if owner.several else group,
-            provider="app",
-        )
+        _store(option)
         return schema
 
     return add
 
 
-def node(schema: type, **preset: object) -> Any:
+class _StoredOption(ConfigNode):
+    """An option in the ConfigStore, whose config is made when it is first looked at.
+
+    A run chooses a dozen of the options; making the configs of all would take longer than everything else it does
+    before training.
+    """
+
+    def __init__(self, placeholder: ConfigNode, option: Option) -> None:
+        vars(self).update(vars(placeholder))
+        self._key = (option.group.name, option.name)  # a name, since Hydra copies its whole store for each composition
+        del self.node
+
+    def __getattr__(self, name: str) -> Any:
+        if name != "node":
+            raise AttributeError(name)
+        group, option = self._key
+        return options[group][option].node
+
+
+def _store(option: Option) -> None:
+    folder, _, name = option.name.rpartition("/")
+    group = option.group.name
+    path = f"{group}/{folder}" if folder else group
+    package = f"{group}.{name}" if option.group.several else group
+    store = ConfigStore.instance()
+    store.store(group=path, name=name, node={}, package=package, provider="app")
+    entries = store.repo
+    for part in path.split("/"):
+        entries = entries[part]
+    entries[f"{name}.yaml"] = _StoredOption(entries[f"{name}.yaml"], option)
+
+
+def node(schema: type, **preset: object) -> DictConfig:
     """The config that composing starts from: `_target_` and every field with its default.
 
     `builds` gives a typed config. OmegaConf would stop at the first value that does not fit it, naming no file, and
@@ -101,7 +135,9 @@ def node(schema: type, **preset: object) -> Any:
     """
     typed = builds(schema, populate_full_signature=True, **cast(Any, preset))
     plain = OmegaConf.to_container(OmegaConf.structured(typed))
-    return OmegaConf.create(_without_inner_targets(plain, outermost=True))
+    open_node = DictConfig(_without_inner_targets(plain, outermost=True))
+    OmegaConf.set_struct(open_node, False)  # mappings stay open: the gate tells an entry from a misspelt field
+    return open_node
 
 
 def option_of(config: object) -> Option | None:

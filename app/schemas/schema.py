@@ -30,8 +30,8 @@ from app.schemas.expectations import expected
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
 
 S = TypeVar("S")
-Finding = tuple[str, str]
-"""What a rule yields: the dotted path below the schema it judges, and the message."""
+Finding = tuple[str | Path, str]
+"""What a rule yields: the path below the schema it judges (dotted, or as parts if a key holds dots), and the message."""
 Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[Finding]])
 
 _CONFIG = ConfigDict(
@@ -52,6 +52,8 @@ class Fault(NamedTuple):
     message: str
     reads: tuple[Path, ...] = ()
     """For a rule between fields, everything it looked at: any of it may be what has to change."""
+    depth: int = 0
+    """How many of the path's last parts lie below the schema that found it."""
 
 
 @dataclass_transform(kw_only_default=True, field_specifiers=(dataclasses.field,))
@@ -137,13 +139,14 @@ def fill(instance: Any, values: Mapping[str, object], bad: Collection[Path] = ()
 
 def broken_rules(instance: Any, bad: Collection[Path] = (), *, about: str | None = None) -> Iterator[Fault]:
     """What the schema's rules find wrong; only the rules that read the field `about`, when it is given."""
-    for method in _rules(type(instance)):
+    cls: type = type(instance)
+    for method in _rules(cls):
         reads: tuple[Path, ...] = method.reads
         if any(_overlap(path, read) for path in bad for read in reads):
             continue
         if about is None or any(read[0] == about for read in reads):
             for path, message in method(instance):
-                yield Fault(tuple(path.split(".")), message, reads)
+                yield Fault(tuple(path.split(".")) if isinstance(path, str) else path, message, reads)
 
 
 def frozen(value: object) -> object:
@@ -223,6 +226,8 @@ def _faults(cls: type, values: Mapping[str, object], error: ValidationError) -> 
     """Pydantic's errors in the gate's words, one for each place: a union that fails reports every alternative."""
     found: dict[Path, Fault] = {}
     for detail in error.errors(include_url=False):
+        if detail["type"] == "default_factory_not_called":  # a default made from a field that is itself wrong
+            continue
         fault = _fault(cls, values, detail)
         found.setdefault(fault.path, fault)
     return list(found.values())
@@ -253,7 +258,10 @@ def _holds(value: object, part: str | int) -> bool:
 
 
 def _no_such_field(cls: type, name: str) -> str:
-    return f"{cls.__name__} has no such field{did_you_mean(name, field_types(cls))}"
+    fields = field_types(cls)
+    if name.partition(".")[0] in fields:
+        return f"{cls.__name__} has no such field; write it nested, {name.replace('.', ': {', 1)}: …}}"
+    return f"{cls.__name__} has no such field{did_you_mean(name, fields)}"
 
 
 def mismatch(annotation: Any, value: object) -> str:

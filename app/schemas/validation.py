@@ -1,0 +1,224 @@
+"""The gate: a composed tree, a stored config or a schema object becomes a checked one, or every problem is reported.
+
+`check` is the only way from values that somebody wrote to a config that a builder may use. It creates schema objects
+of this project and nothing else.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TypeVar, cast, get_origin
+
+from omegaconf import DictConfig
+
+from app.schemas.expectations import expected
+from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
+from app.schemas.registry import Group, group_of, import_path, leaf_fields, option_at, options
+from app.schemas.resolution import UNRESOLVED, resolve
+from app.schemas.schema import (
+    Fault,
+    alternatives,
+    element_type,
+    field_types,
+    fill,
+    is_schema,
+    schemas,
+)
+
+T = TypeVar("T")
+
+RESERVED: Final = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
+"""Keys with which Hydra would call things. Only the registry sets `_target_`; users choose options."""
+
+_BAD: Final = object()
+_MISSING: Final = "???"
+
+
+class Sources:
+    """Where the values of a config were set, in the order in which they took effect."""
+
+    def __init__(self, assignments: Iterable[tuple[Path, str]] = ()) -> None:
+        self._assignments: Sequence[tuple[Path, str]] = list(assignments)
+
+    def of(self, path: Path) -> str | None:
+        """What last set the value at `path`: it, something around it, or else something inside it."""
+        around = [source for set_at, source in self._assignments if path[: len(set_at)] == set_at]
+        inside = [source for set_at, source in self._assignments if set_at[: len(path)] == path]
+        return next(reversed(around or inside), None)
+
+
+def check(config: object, schema: type[T], sources: Sources | None = None) -> T:
+    """Check a whole config, whatever it comes as: a composed DictConfig, plain containers, or a `schema` object.
+
+    Returns:
+        A `schema` object that holds what was written, nothing coerced.
+
+    Raises:
+        ConfigError: with every problem found.
+    """
+    found, problems = inspect(config, schema, sources)
+    if problems or found is None:
+        raise ConfigError(problems)
+    return found
+
+
+def inspect(config: object, schema: type[T], sources: Sources | None = None) -> tuple[T | None, list[Problem]]:
+    """The config, as far as it can be made, and all that is wrong: `check` for who has other problems to add."""
+    reader = _Reader()
+    if isinstance(config, DictConfig):
+        config, unresolved = resolve(config)
+        reader.faults.extend(unresolved)
+    found = reader.read_part(config, schema, ())
+    origin = sources or Sources()
+    problems = [
+        Problem(path=dotted(fault.path), message=fault.message, source=_source(fault, origin))
+        for fault in reader.faults
+    ]
+    return (None if found is _BAD else cast(T, found)), list(dict.fromkeys(problems))
+
+
+def from_plain(plain: Mapping[str, Any]) -> Any:
+    """The schema object that `to_plain` wrote: `_target_` names its schema.
+
+    Raises:
+        ConfigError: when the mapping names no schema of this project, or does not pass the gate.
+    """
+    cls = schemas.get(str(plain.get("_target_")))
+    if cls is None:
+        raise ConfigError(
+            [
+                Problem(
+                    path="_target_", message=f"expected a schema of this project, found {show(plain.get('_target_'))}"
+                )
+            ]
+        )
+    return check(plain, cls)
+
+
+def _source(fault: Fault, sources: Sources) -> str | None:
+    candidates = [fault.path, *(fault.path[: len(fault.path) - fault.depth] + read for read in fault.reads)]
+    return next((source for path in candidates if path and (source := sources.of(path)) is not None), None)
+
+
+class _Reader:
+    """Reads a tree by the types of the schemas, noting every fault with its path from the root."""
+
+    def __init__(self) -> None:
+        self.faults: list[Fault] = []
+
+    def read_part(self, value: object, cls: type, path: Path) -> object:
+        """Read a schema object of class `cls`, or of an option when `cls` is a group's base."""
+        if is_schema(type(value)):
+            value = {"_target_": import_path(type(value)), **leaf_fields(value)}
+        if not isinstance(value, dict):
+            return self._fault(path, f"expected {_part(cls)}, found {show(value)}")
+        leaf = self._schema_of(value, cls, path)
+        if leaf is None:
+            return _BAD
+        values: dict[str, object] = {}
+        bad: list[Path] = []
+        types = field_types(leaf)
+        for key, item in value.items():
+            if key == "_target_" or (key == "id" and "id" not in types and "_target_" not in value):
+                continue
+            if not isinstance(key, str):
+                self._fault(
+                    (*path, str(key)), f"{leaf.__name__} has no such field: its fields are texts, not {show(key)}"
+                )
+                continue
+            read = self.read(item, types[key], (*path, key)) if key in types else item
+            if read is _BAD:
+                bad.append((key,))
+            else:
+                values[key] = read
+        known = [*bad, *(fault.path[len(path) :] for fault in self.faults if _below(fault.path, path))]
+        instance: Any = object.__new__(leaf)
+        faults, usable = fill(instance, values, known)
+        for fault in faults:
+            self.faults.append(fault._replace(path=path + fault.path, depth=len(fault.path)))
+        return instance if usable else _BAD
+
+    def read(self, value: object, annotation: Any, path: Path) -> object:
+        """Read a field: parts become schema objects, lists tuples; scalars wait for their schema's verdict."""
+        if value is UNRESOLVED:
+            return _BAD
+        if isinstance(value, str):
+            if value == _MISSING:
+                return self._fault(path, f"needs a value: {expected(annotation)}")
+            if not _is_text(value):
+                return self._fault(path, "contains characters that no text has")
+        for member in alternatives(annotation):
+            if is_schema(member) and value is not None:
+                return self.read_part(value, member, path)
+            if get_origin(member) is tuple and isinstance(value, list | tuple):
+                items = [
+                    self.read(item, element_type(member, place), (*path, place)) for place, item in enumerate(value)
+                ]
+                return _BAD if any(item is _BAD for item in items) else tuple(items)
+            if get_origin(member) is dict and isinstance(value, dict):
+                return self._read_mapping(value, member, path)
+        return value
+
+    def _read_mapping(self, value: dict[Any, object], annotation: Any, path: Path) -> object:
+        read: dict[object, object] = {}
+        for key, item in value.items():
+            if not isinstance(key, str) or not _is_text(key):
+                return self._fault(path, f"expected texts as keys, found {show(key)}")
+            read[key] = self.read(item, element_type(annotation, key), (*path, key))
+        return _BAD if any(item is _BAD for item in read.values()) else read
+
+    def _schema_of(self, value: dict[Any, object], cls: type, path: Path) -> type | None:
+        group = group_of(cls)
+        target = value.get("_target_")
+        if group is None or group.presets_only:
+            if target in (None, import_path(cls)):
+                return cls
+            self._fault(path, f"expected {_part(cls)}, found {_name(target)}")
+            return None
+        if target is not None:
+            option = option_at(target)
+            if option is None or not issubclass(option.schema, cls):
+                self._fault(path, f"expected {_part(cls)}, found {_name(target)}")
+                return None
+            return option.schema
+        if not path or isinstance(path[-1], int) or "id" in value:
+            return self._schema_by_id(value, group, path)
+        self._fault(path, f"no option is chosen; {_choices(group)}")
+        return None
+
+    def _schema_by_id(self, value: dict[Any, object], group: Group, path: Path) -> type | None:
+        name = value.get("id")
+        found = options[group.name].get(name) if isinstance(name, str) else None
+        if found is None:
+            wrong = "needs an id" if "id" not in value else f"no {group.name} {show(name)}"
+            spelling = did_you_mean(name, options[group.name]) if isinstance(name, str) else ""
+            self._fault((*path, "id"), f"{wrong}{spelling or f'; {_choices(group)}'}")
+            return None
+        return found.schema
+
+    def _fault(self, path: Path, message: str) -> object:
+        self.faults.append(Fault(path, message))
+        return _BAD
+
+
+def _part(cls: type) -> str:
+    group = group_of(cls)
+    return f"an option of {group.name}" if group and not group.presets_only else f"a mapping ({cls.__name__})"
+
+
+def _choices(group: Group) -> str:
+    return f"options: {', '.join(options[group.name])}"
+
+
+def _name(target: object) -> str:
+    return str(target).rpartition(".")[2]
+
+
+def _below(path: Path, prefix: Path) -> bool:
+    return path[: len(prefix)] == prefix
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in text
