@@ -1,0 +1,76 @@
+"""From a trainer's config to `lightning.Trainer`."""
+
+import logging
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from lightning import Trainer
+from lightning.pytorch.callbacks import Callback, Checkpoint, ModelSummary, ProgressBar
+from lightning.pytorch.loggers import Logger
+
+from app.builders.targets import keyword_arguments
+from app.schemas.trainer import TrainerConfig
+
+PLUGINS: Final = {
+    "async_checkpoint_io": "lightning.pytorch.plugins.AsyncCheckpointIO",
+    "torch_checkpoint_io": "lightning.pytorch.plugins.TorchCheckpointIO",
+    "lightning_environment": "lightning.pytorch.plugins.environments.LightningEnvironment",
+    "kubeflow_environment": "lightning.pytorch.plugins.environments.KubeflowEnvironment",
+    "lsf_environment": "lightning.pytorch.plugins.environments.LSFEnvironment",
+    "mpi_environment": "lightning.pytorch.plugins.environments.MPIEnvironment",
+    "slurm_environment": "lightning.pytorch.plugins.environments.SLURMEnvironment",
+    "torch_elastic_environment": "lightning.pytorch.plugins.environments.TorchElasticEnvironment",
+    "torch_sync_batch_norm": "lightning.pytorch.plugins.TorchSyncBatchNorm",
+}
+"""The plugins that a config can name, with their classes; all are made without arguments."""
+
+_SWITCHES: Final = {
+    "enable_checkpointing": Checkpoint,
+    "enable_progress_bar": ProgressBar,
+    "enable_model_summary": ModelSummary,
+}
+
+
+def build_trainer(
+    config: TrainerConfig, *, callbacks: Sequence[Callback], loggers: Sequence[Logger], run_directory: Path
+) -> Trainer:
+    """The trainer that a config describes.
+
+    What the config leaves open (`enable_checkpointing`, `enable_progress_bar`, `enable_model_summary` at null) is on
+    when one of `callbacks` does it: Lightning would otherwise add its own callbacks to those that were chosen.
+    """
+    arguments = keyword_arguments(config, without=frozenset({"devices", "plugins", *_SWITCHES}))
+    for switch, kind in _SWITCHES.items():
+        chosen = getattr(config, switch)
+        arguments[switch] = any(isinstance(callback, kind) for callback in callbacks) if chosen is None else chosen
+    return Trainer(
+        **arguments,
+        devices=list(config.devices) if isinstance(config.devices, tuple) else config.devices,
+        plugins=[_plugin(name) for name in config.plugins] or None,
+        callbacks=list(callbacks),
+        logger=list(loggers) or False,
+        default_root_dir=run_directory,
+    )
+
+
+def route_lightning_logging() -> None:
+    """Let Lightning's log lines go through the root logger alone, so that each appears once.
+
+    Lightning gives its loggers handlers of their own when it is imported. Under Hydra, which has configured the root
+    logger, every line would then be printed twice. Without any handler at the root they are left as they are.
+    """
+    if not logging.getLogger().hasHandlers():
+        return
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            if type(handler) is logging.StreamHandler:
+                logger.removeHandler(handler)
+        logger.propagate = True
+
+
+def _plugin(name: str) -> Any:
+    module, _, cls = PLUGINS[name].rpartition(".")
+    return getattr(import_module(module), cls)()

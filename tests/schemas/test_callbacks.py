@@ -1,0 +1,406 @@
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from lightning.pytorch import callbacks as lightnings
+
+from app.schemas.callbacks import (
+    LEFT_OUT,
+    NOT_OFFERED,
+    OWN_DEFAULTS,
+    BatchSizeFinderConfig,
+    CallbackConfig,
+    CheckpointConfig,
+    DeviceStatsConfig,
+    EarlyStoppingConfig,
+    EMAConfig,
+    GradientAccumulationConfig,
+    LearningRateFinderConfig,
+    LearningRateMonitorConfig,
+    ModelSummaryConfig,
+    PlainModelSummaryConfig,
+    ProgressBarConfig,
+    ProgressBarTheme,
+    PruningConfig,
+    StochasticWeightAveragingConfig,
+    TimerConfig,
+    TQDMProgressBarConfig,
+    clashes,
+)
+from app.schemas.problems import ConfigError
+from app.schemas.registry import Option, options
+from app.schemas.schema import field_types, has_default
+from app.schemas.trainer import TrainerConfig
+
+BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
+
+BROKEN: list[tuple[type, dict[str, Any], str, str]] = [
+    (
+        CheckpointConfig,
+        {"monitor": "val/loss"},
+        "mode",
+        "monitor=val/loss needs a mode: 'min' when lower is better, 'max' when higher is",
+    ),
+    (
+        CheckpointConfig,
+        {"save_top_k": 3},
+        "save_top_k",
+        "without a monitor, expected -1, 0 or 1, found 3: nothing ranks them",
+    ),
+    (
+        CheckpointConfig,
+        {"every_n_epochs": 1, "train_time_interval": "00:01:00:00"},
+        "train_time_interval",
+        "cannot be combined with every_n_epochs; set one of them to null",
+    ),
+    (
+        CheckpointConfig,
+        {"filename": "best/{epoch}"},
+        "filename",
+        "expected a file's name, found 'best/{epoch}'; put its folder into dirpath",
+    ),
+    (
+        CheckpointConfig,
+        {"filename": "{epoch"},
+        "filename",
+        "'{epoch' has a brace without its other half: expected '}' before end of string",
+    ),
+    (
+        CheckpointConfig,
+        {"filename": "{epoch}-{val/loss:.2f}", "auto_insert_metric_name": True},
+        "auto_insert_metric_name",
+        "true would make a folder of 'val/loss' in filename; set it to false",
+    ),
+    (
+        EarlyStoppingConfig,
+        BEST | {"stopping_threshold": 2.0, "divergence_threshold": 1.0},
+        "stopping_threshold",
+        "with mode=min, expected it below divergence_threshold, 1.0",
+    ),
+    (
+        EarlyStoppingConfig,
+        {"monitor": "a", "mode": "max", "stopping_threshold": 0.5, "divergence_threshold": 0.9},
+        "stopping_threshold",
+        "with mode=max, expected it above divergence_threshold, 0.9",
+    ),
+    (
+        ProgressBarTheme,
+        {"metrics_format": "three"},
+        "metrics_format",
+        "expected a format of Python such as '.3f', found 'three'",
+    ),
+    (
+        GradientAccumulationConfig,
+        {"scheduling": {}},
+        "scheduling",
+        "needs an epoch with its number of batches, such as {0: 1, 4: 2}",
+    ),
+    (
+        GradientAccumulationConfig,
+        {"scheduling": {-1: 2}},
+        "scheduling[-1]",
+        "expected an epoch of at least 0, found -1",
+    ),
+    (
+        GradientAccumulationConfig,
+        {"scheduling": {4: 0}},
+        "scheduling[4]",
+        "expected a number of batches of at least 1, found 0",
+    ),
+    (StochasticWeightAveragingConfig, {"swa_lrs": []}, "swa_lrs", "needs at least one learning rate"),
+    (
+        PruningConfig,
+        {"pruning_fn": "random_structured", "pruning_dim": 0},
+        "use_global_unstructured",
+        "must be false with pruning_fn=random_structured",
+    ),
+    (
+        PruningConfig,
+        {"pruning_fn": "random_structured", "use_global_unstructured": False},
+        "pruning_dim",
+        "pruning_fn=random_structured needs a dimension, such as 0",
+    ),
+    (
+        PruningConfig,
+        {"pruning_fn": "ln_structured", "use_global_unstructured": False, "pruning_dim": 0},
+        "pruning_norm",
+        "pruning_fn=ln_structured needs a norm, such as 2",
+    ),
+    (
+        LearningRateFinderConfig,
+        {"min_lr": 1.0, "max_lr": 0.1},
+        "min_lr",
+        "expected less than max_lr, 0.1, found 1.0",
+    ),
+]
+
+SOUND: list[tuple[type, dict[str, Any]]] = [
+    (CheckpointConfig, {}),
+    (CheckpointConfig, BEST | {"save_top_k": 3, "filename": "{epoch}-{val/loss:.2f}"}),
+    (CheckpointConfig, {"every_n_epochs": 0, "every_n_train_steps": 100}),
+    (CheckpointConfig, {"auto_insert_metric_name": True, "filename": "{epoch}-{step}"}),
+    (EarlyStoppingConfig, BEST | {"stopping_threshold": 0.1, "divergence_threshold": 9.0}),
+    (ProgressBarTheme, {"metrics_format": ".5e"}),
+    (GradientAccumulationConfig, {"scheduling": {0: 1, 4: 2}}),
+    (StochasticWeightAveragingConfig, {"swa_lrs": [0.1, 0.2], "device": "cuda:1"}),
+    (
+        PruningConfig,
+        {"pruning_fn": "ln_structured", "pruning_dim": 0, "pruning_norm": 2, "use_global_unstructured": False},
+    ),
+    (LearningRateFinderConfig, {"min_lr": 1e-4, "max_lr": 0.1}),
+    (DeviceStatsConfig, {"cpu_stats": False}),
+]
+
+
+def refused(schema: type, **values: Any) -> dict[str, str]:
+    with pytest.raises(ConfigError) as caught:
+        schema(**values)
+    return {problem.path.removeprefix(f"{schema.__name__}."): problem.message for problem in caught.value.problems}
+
+
+@pytest.mark.parametrize(("schema", "values", "path", "message"), BROKEN)
+def test_what_cannot_work_is_refused_with_its_field(
+    schema: type, values: dict[str, Any], path: str, message: str
+) -> None:
+    assert refused(schema, **values)[path] == message
+
+
+@pytest.mark.parametrize(("schema", "values"), SOUND)
+def test_what_can_work_is_accepted(schema: type, values: dict[str, Any]) -> None:
+    config = schema(**values)
+    for name, value in values.items():
+        assert getattr(config, name) == (tuple(value) if isinstance(value, list) else value)
+
+
+@pytest.mark.parametrize(
+    ("schema", "values"),
+    [
+        (CheckpointConfig, {"save_top_k": -2}),
+        (CheckpointConfig, {"train_time_interval": "1h"}),
+        (CheckpointConfig, {"save_last": "copy"}),
+        (EarlyStoppingConfig, {"monitor": "val/loss"}),
+        (EarlyStoppingConfig, {"mode": "min"}),
+        (EarlyStoppingConfig, BEST | {"patience": -1}),
+        (EarlyStoppingConfig, {"monitor": "", "mode": "min"}),
+        (StochasticWeightAveragingConfig, {"swa_lrs": -0.1}),
+        (StochasticWeightAveragingConfig, {"swa_lrs": 0.1, "swa_epoch_start": 1.5}),
+        (StochasticWeightAveragingConfig, {"swa_lrs": 0.1, "device": "gpu"}),
+        (TimerConfig, {"duration": "12:00"}),
+        (PruningConfig, {"pruning_fn": "l1_structured"}),
+        (PruningConfig, {"pruning_fn": "l1_unstructured", "amount": 1.5}),
+        (GradientAccumulationConfig, {"scheduling": {"four": 2}}),
+    ],
+)
+def test_a_value_out_of_range_is_refused(schema: type, values: dict[str, Any]) -> None:
+    assert refused(schema, **values)
+
+
+def test_device_figures_need_psutil(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.schemas.callbacks.find_spec", lambda _: None)
+    message = "the CPU's figures need psutil (pip install psutil); false logs a GPU's figures alone"
+    assert refused(DeviceStatsConfig) == {"cpu_stats": message}
+    assert refused(DeviceStatsConfig, cpu_stats=True) == {"cpu_stats": message}
+    monkeypatch.setattr("app.schemas.callbacks.find_spec", lambda _: object())
+    assert DeviceStatsConfig(cpu_stats=True).cpu_stats is True
+
+
+def test_every_public_callback_is_an_option_or_named_with_its_reason() -> None:
+    offered = {option.target.rpartition(".")[2] for option in options["callbacks"].values()}
+    assert offered.isdisjoint(NOT_OFFERED)
+    assert offered | set(NOT_OFFERED) == set(lightnings.__all__)
+
+
+def _live_parameters(option: Option) -> Mapping[str, inspect.Parameter]:
+    parameters = dict(inspect.signature(getattr(lightnings, option.target.rpartition(".")[2]).__init__).parameters)
+    del parameters["self"]
+    return parameters
+
+
+@pytest.mark.parametrize("option", options["callbacks"].values(), ids=options["callbacks"])
+def test_every_argument_of_a_callback_is_a_field_or_left_out_for_a_reason(option: Option) -> None:
+    left_out = set(LEFT_OUT.get(option.schema, {}))
+    fields = set(field_types(option.schema))
+    arguments = set(_live_parameters(option))
+    if "kwargs" in left_out:
+        assert arguments - left_out <= fields
+    else:
+        assert fields | left_out == arguments
+    assert fields.isdisjoint(left_out)
+
+
+@pytest.mark.parametrize("option", options["callbacks"].values(), ids=options["callbacks"])
+def test_defaults_are_lightnings_unless_a_reason_is_given(option: Option, monkeypatch: pytest.MonkeyPatch) -> None:
+    parameters = _live_parameters(option)
+    required = {name for name in field_types(option.schema) if not has_default(option.schema, name)}
+    values: dict[str, Any] = {
+        "monitor": "val/loss",
+        "mode": "min",
+        "scheduling": {0: 1},
+        "swa_lrs": 0.1,
+        "pruning_fn": "l1_unstructured",
+    }
+    monkeypatch.setattr("app.schemas.callbacks.find_spec", lambda _: object())
+    config = option.schema(**{name: values[name] for name in required})
+    differing = {
+        name
+        for name in set(field_types(option.schema)) & set(parameters) - required
+        if getattr(config, name) != parameters[name].default
+    }
+    assert differing == set(OWN_DEFAULTS.get(option.schema, {}))
+    # Where Lightning has a default and the schema none, the user has to decide: only for the direction of a metric.
+    undecided = {name for name in required if parameters[name].default is not inspect.Parameter.empty}
+    assert undecided <= {"mode"}
+
+
+def test_the_metric_of_the_task_is_what_is_monitored() -> None:
+    for name in ("checkpoint", "early_stopping"):
+        assert options["callbacks"][name].preset == {"monitor": "${task.monitor}", "mode": "${task.mode}"}
+
+
+STOP: CallbackConfig = EarlyStoppingConfig(**BEST)
+SWA: dict[str, Any] = {"swa_lrs": 0.1}
+CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[str, str]]]] = [
+    (
+        {"progress_bar": ProgressBarConfig(), "tqdm_progress_bar": TQDMProgressBarConfig()},
+        {},
+        True,
+        [("callbacks.tqdm_progress_bar", "is a second progress bar beside callbacks.progress_bar; keep one of them")],
+    ),
+    (
+        {"model_summary": ModelSummaryConfig(), "plain_model_summary": PlainModelSummaryConfig()},
+        {},
+        True,
+        [
+            (
+                "callbacks.plain_model_summary",
+                "is a second model summary beside callbacks.model_summary; keep one of them",
+            )
+        ],
+    ),
+    (
+        {"stop": STOP, "again": EarlyStoppingConfig(**BEST, patience=9)},
+        {},
+        True,
+        [("callbacks.again", "cannot be told apart from callbacks.stop in a checkpoint; keep one of them")],
+    ),
+    (
+        {"checkpoint": CheckpointConfig()},
+        {"enable_checkpointing": False},
+        True,
+        [
+            (
+                "callbacks.checkpoint",
+                "is switched off by trainer.enable_checkpointing=false; leave it out, or set that to null",
+            )
+        ],
+    ),
+    (
+        {"progress_bar": ProgressBarConfig(), "summary": ModelSummaryConfig()},
+        {"enable_progress_bar": False, "enable_model_summary": False},
+        True,
+        [
+            (
+                "callbacks.progress_bar",
+                "is switched off by trainer.enable_progress_bar=false; leave it out, or set that to null",
+            ),
+            (
+                "callbacks.summary",
+                "is switched off by trainer.enable_model_summary=false; leave it out, or set that to null",
+            ),
+        ],
+    ),
+    (
+        {"checkpoint": CheckpointConfig()},
+        {"barebones": True, "log_every_n_steps": 0, "num_sanity_val_steps": 0},
+        True,
+        [("callbacks.checkpoint", "is not allowed with trainer.barebones=true; leave it out")],
+    ),
+    (
+        {"lr_monitor": LearningRateMonitorConfig()},
+        {},
+        False,
+        [
+            (
+                "callbacks.lr_monitor",
+                "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out",
+            )
+        ],
+    ),
+    (
+        {"stop": STOP},
+        {"limit_val_batches": 0},
+        True,
+        [("callbacks.stop.monitor", "val/loss is never logged with trainer.limit_val_batches=0")],
+    ),
+    (
+        {"accumulate": GradientAccumulationConfig(scheduling={0: 2})},
+        {"accumulate_grad_batches": 4},
+        True,
+        [("callbacks.accumulate", "sets what trainer.accumulate_grad_batches=4 sets too; keep one")],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA), "ema": EMAConfig()},
+        {"strategy": "fsdp", "accelerator": "gpu"},
+        True,
+        [
+            ("callbacks.swa", "cannot average a model that trainer.strategy=fsdp splits over devices"),
+            ("callbacks.ema", "cannot average a model that trainer.strategy=fsdp splits over devices"),
+        ],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA)},
+        {"max_epochs": -1, "max_steps": 10},
+        True,
+        [("callbacks.swa", "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share")],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=11)},
+        {},
+        True,
+        [("callbacks.swa", "never starts: swa_epoch_start=11 is more than trainer.max_epochs")],
+    ),
+    (
+        {"timer": TimerConfig(duration="00:01:00:00")},
+        {"max_time": "00:02:00:00"},
+        True,
+        [("callbacks.timer", "sets a duration, and so does trainer.max_time; keep one")],
+    ),
+    (
+        {"finder": BatchSizeFinderConfig()},
+        {"strategy": "ddp"},
+        True,
+        [("callbacks.finder", "does not work with trainer.strategy=ddp; find the size on one device first")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("callbacks", "trainer", "has_logger", "found"), CLASHES)
+def test_parts_that_cannot_work_together_are_found(
+    callbacks: dict[str, CallbackConfig],
+    trainer: dict[str, Any],
+    has_logger: bool,
+    found: list[tuple[str, str]],
+) -> None:
+    assert list(clashes(callbacks, TrainerConfig(**trainer), has_logger=has_logger)) == found
+
+
+def test_parts_that_work_together_are_left_alone() -> None:
+    callbacks: dict[str, CallbackConfig] = {
+        "checkpoint": CheckpointConfig(**BEST),
+        "every": CheckpointConfig(every_n_train_steps=10, save_top_k=-1),
+        "stop": STOP,
+        "stop_on_train": EarlyStoppingConfig(monitor="train/loss", mode="min"),
+        "bar": ProgressBarConfig(),
+        "summary": ModelSummaryConfig(),
+        "lr": LearningRateMonitorConfig(),
+        "accumulate": GradientAccumulationConfig(scheduling={0: 2}),
+        "swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=10),
+        "ema": EMAConfig(),
+        "timer": TimerConfig(),
+        "finder": BatchSizeFinderConfig(),
+    }
+    trainer = TrainerConfig(max_time="00:02:00:00")
+    assert list(clashes(callbacks, trainer, has_logger=True)) == []
+    del callbacks["lr"]
+    assert list(clashes(callbacks, trainer, has_logger=False)) == []
