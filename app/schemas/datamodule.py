@@ -1,0 +1,68 @@
+"""The datamodule group: how a task's data is split for training, and how batches of it are loaded."""
+
+from collections.abc import Iterator
+from dataclasses import field
+from typing import Literal
+
+from app.schemas.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed
+from app.schemas.registry import group
+from app.schemas.schema import Finding, rule, schema
+
+
+@schema
+class DataLoaderConfig:
+    """How the batches of every split are made: the settings of `torch.utils.data.DataLoader`."""
+
+    batch_size: PositiveInt = 64
+    """Samples in a batch; larger ones use the hardware better, but take fewer and less varied steps in an epoch."""
+
+    num_workers: NonNegativeInt = 0
+    """Processes that load ahead, for each split; 0 loads in the main process, which is faster for data in memory."""
+
+    pin_memory: bool = False
+    """Put batches where a GPU copies them from fastest; needs an accelerator, and costs time without one."""
+
+    persistent_workers: bool = False
+    """Keep the workers, and their memory, from one epoch to the next instead of starting them anew."""
+
+    prefetch_factor: PositiveInt | None = None
+    """Batches that each worker keeps ready; null is torch's choice, 2 when there are workers."""
+
+    drop_last: bool = False
+    """Leave out the training split's last batch when it is not full; the other splits are always read to the end."""
+
+    timeout: NonNegativeFloat = 0.0
+    """Seconds to wait for a worker's batch before giving up; 0 waits for ever."""
+
+    multiprocessing_context: Literal["fork", "forkserver", "spawn"] | None = None
+    """How workers are started; null is the platform's own way."""
+
+    in_order: bool = True
+    """Hand batches over in order, which reproducible runs need; false does not wait for a slow worker."""
+
+    @rule("num_workers", "persistent_workers", "prefetch_factor", "timeout", "multiprocessing_context", "in_order")
+    def workers_have_settings(self) -> Iterator[Finding]:
+        """Torch refuses most of these only once the loader is made, and ignores the rest."""
+        if self.num_workers > 0:
+            return
+        for name, is_set in {
+            "persistent_workers": self.persistent_workers,
+            "prefetch_factor": self.prefetch_factor is not None,
+            "timeout": self.timeout > 0,
+            "multiprocessing_context": self.multiprocessing_context is not None,
+            "in_order": not self.in_order,
+        }.items():
+            if is_set:
+                yield name, "is about worker processes, and there are none; it needs num_workers of at least 1"
+
+
+@group("datamodule")
+@schema
+class DataModuleConfig:
+    """Config of a `LightningDataModule`; each option adds how its data is split, changed and augmented."""
+
+    dataloader: DataLoaderConfig = field(default_factory=DataLoaderConfig)
+    """How the batches of every split are made."""
+
+    split_seed: Seed = 0
+    """Seed of the split into train and val; apart from the run's seed, so that runs differ in one thing at a time."""

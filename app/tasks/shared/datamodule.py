@@ -1,0 +1,157 @@
+"""`BaseDataModule`: everything about loading, splits and the fixed test set that the datamodules of all tasks share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Generic, TypeVar
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Generator
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from app.schemas.datamodule import DataModuleConfig
+from app.schemas.plain import to_plain
+from app.schemas.problems import AppError
+from app.schemas.task import Split, TaskConfig
+from app.tasks.shared.datasets import ShuffledSampler, collate
+from app.tasks.shared.fingerprint import FingerprintError, fingerprint
+from app.tasks.shared.restoring import restored
+
+DataModuleConfigT = TypeVar("DataModuleConfigT", bound=DataModuleConfig)
+TaskConfigT = TypeVar("TaskConfigT", bound=TaskConfig)
+
+
+class MissingSplitError(AppError):
+    """A datamodule's `setup` left out a split that is to be loaded."""
+
+    def __init__(self, datamodule: str, split: str, filled: tuple[str, ...]) -> None:
+        self.datamodule, self.split, self.filled = datamodule, split, filled
+        found = f"only {', '.join(filled)}" if filled else "nothing"
+        super().__init__(f"{datamodule}.setup must put a dataset into self.datasets['{split}']; it holds {found}")
+
+    def __reduce__(self) -> tuple[type["MissingSplitError"], tuple[str, str, tuple[str, ...]]]:
+        return type(self), (self.datamodule, self.split, self.filled)
+
+
+class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskConfigT]):
+    """The splits of a task's data, and their loaders.
+
+    A task's datamodule implements `prepare_data` and `setup`. Only train is shuffled, in an order that is a function
+    of the seed and the epoch. The test split is verified against the task's fingerprint before it is loaded.
+
+    Each argument is a schema object, or the plain container that a checkpoint keeps of it.
+    """
+
+    def __init__(
+        self,
+        datamodule_config: DataModuleConfigT | Mapping[str, Any],
+        task: TaskConfigT | Mapping[str, Any],
+    ) -> None:
+        super().__init__()
+        self.datamodule_config: DataModuleConfigT = restored(datamodule_config)
+        self.task: TaskConfigT = restored(task)
+        self.save_hyperparameters({"datamodule_config": to_plain(self.datamodule_config), "task": to_plain(self.task)})
+        self.datasets: dict[Split, Dataset[Any]] = {}
+        self.verified_fingerprint: str | None = None
+        """The test split's fingerprint, once it was found to be the task's."""
+        # The seed that `seed_everything` last set; kept in checkpoints, so that a resumed run goes on in its order.
+        self._seed = torch.initial_seed()
+
+    @property
+    def batch_size(self) -> int:
+        """Samples in a batch, where Lightning's batch-size finder looks for it and puts what it found."""
+        return self.datamodule_config.dataloader.batch_size
+
+    @batch_size.setter
+    def batch_size(self, value: int) -> None:
+        loader = replace(self.datamodule_config.dataloader, batch_size=value)
+        self.datamodule_config = replace(self.datamodule_config, dataloader=loader)
+
+    @abstractmethod
+    def prepare_data(self) -> None:
+        """Slow work done once, such as downloads; runs in one process only, so it must not set attributes."""
+
+    @abstractmethod
+    def setup(self, stage: str) -> None:
+        """Put the datasets of a stage into `self.datasets`; runs in every process.
+
+        The stage is `fit`, which needs the splits train and val, or `validate`, `test` or `predict`. The test split
+        must be the same whatever the config says.
+        """
+
+    def train_dataloader(self) -> DataLoader[Any]:
+        """The train split, shuffled anew each epoch."""
+        dataset = self._dataset("train")
+        sampler = ShuffledSampler(len(dataset), self._seed)  # type: ignore[arg-type]  # map-style datasets have a length
+        return self._loader(dataset, sampler, drop_last=self.datamodule_config.dataloader.drop_last)
+
+    def val_dataloader(self) -> DataLoader[Any]:
+        """The val split, in order."""
+        return self._loader(self._dataset("val"))
+
+    def test_dataloader(self) -> DataLoader[Any]:
+        """The test split, in order.
+
+        Raises:
+            FingerprintError: when the split is not the one that the task pins.
+        """
+        self.verify_test_split()
+        return self._loader(self._dataset("test"))
+
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """The predict split, in order."""
+        return self._loader(self._dataset("predict"))
+
+    def teardown(self, stage: str) -> None:
+        """Nothing to clean up here; for datamodules that hold files or connections."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """What a resumed run needs to go on with the same order and augmentation."""
+        return {"seed": self._seed}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on as the run did that made `state_dict`."""
+        self._seed = state_dict["seed"]
+
+    def test_fingerprint(self) -> str:
+        """SHA-256 over the test split, which `setup("test")` must have filled."""
+        return fingerprint(self._dataset("test"))
+
+    def verify_test_split(self) -> None:
+        """Compare the test split to the task's fingerprint, and keep that as `verified_fingerprint`.
+
+        Raises:
+            FingerprintError: when they differ.
+        """
+        self.verified_fingerprint = None
+        found = self.test_fingerprint()
+        if found != self.task.test_fingerprint:
+            raise FingerprintError(self.task.name, found=found, expected=self.task.test_fingerprint)
+        self.verified_fingerprint = found
+
+    def _dataset(self, split: Split) -> Dataset[Any]:
+        if split not in self.datasets:
+            raise MissingSplitError(type(self).__name__, split, tuple(self.datasets))
+        return self.datasets[split]
+
+    def _loader(
+        self, dataset: Dataset[Any], sampler: Sampler[int] | None = None, *, drop_last: bool = False
+    ) -> DataLoader[Any]:
+        config = self.datamodule_config.dataloader
+        return DataLoader(
+            dataset,
+            sampler=sampler,
+            batch_size=config.batch_size,
+            drop_last=drop_last,
+            num_workers=config.num_workers,
+            pin_memory=config.pin_memory,
+            persistent_workers=config.persistent_workers,
+            prefetch_factor=config.prefetch_factor,
+            timeout=config.timeout,
+            multiprocessing_context=config.multiprocessing_context,
+            in_order=config.in_order,
+            collate_fn=collate,
+            # Without a generator of its own a loader would draw from the global one, and shift all that comes after.
+            generator=Generator().manual_seed(self._seed),
+        )
