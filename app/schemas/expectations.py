@@ -31,6 +31,10 @@ def expected(annotation: Any) -> str:
     if annotation in _WORDS:
         return _WORDS[annotation]
     if origin is Annotated:
+        if get_origin(arguments[0]) is tuple:
+            shortest = next((limit.min_length for limit in arguments[1:] if isinstance(limit, MinLen)), 0)
+            longest = next((limit.max_length for limit in arguments[1:] if isinstance(limit, MaxLen)), None)
+            return _list(arguments[0], shortest, longest)
         limits = [words for limit in arguments[1:] if (words := _limit(limit))]
         return " ".join([expected(arguments[0]), *([" and ".join(limits)] if limits else [])])
     if origin is Literal:
@@ -38,7 +42,7 @@ def expected(annotation: Any) -> str:
     if origin in (Union, types.UnionType):
         return _alternatives([expected(argument) for argument in arguments])
     if origin is tuple and arguments[-1] is Ellipsis:
-        return f"a list, each {expected(arguments[0])},".removesuffix(",")
+        return f"a list, each {expected(arguments[0])}"
     if origin is tuple:
         each = f", each {expected(arguments[0])}" if len(set(arguments)) == 1 else ""
         return f"a list of {len(arguments)} values{each}"
@@ -63,11 +67,15 @@ def _limit(limit: object) -> str | None:
             return None
         case MinLen(min_length=1):
             return "that is not empty"
-        case MinLen(min_length=length):
-            return f"of at least {length} entries"
-        case MaxLen(max_length=length):
-            return f"of at most {length} entries"
     return None
+
+
+def _list(annotation: Any, shortest: int, longest: int | None) -> str:
+    """A list whose length is limited: `a list of 1 to 3 entries, each a number`."""
+    each = expected(annotation).removeprefix("a list")
+    if longest is not None:
+        return f"a list of {shortest} to {longest} entries{each}"
+    return f"a list that is not empty{each}" if shortest == 1 else f"a list of at least {shortest} entries{each}"
 
 
 def _alternatives(words: Sequence[str]) -> str:

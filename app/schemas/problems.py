@@ -74,8 +74,14 @@ def join(prefix: str, path: str) -> str:
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice most like `word`, or None when nothing is close enough to be what was meant."""
     folded = {choice.casefold().replace("-", "_"): choice for choice in choices}
-    matches = get_close_matches(word.casefold().replace("-", "_"), folded, n=1, cutoff=0.6)
-    return folded[matches[0]] if matches else None
+    meant = word.casefold().replace("-", "_")
+    begun = [choice for choice in folded if len(meant) > 2 and choice.startswith(meant)]
+    initials = "".join(part[:1] for part in meant.split("_"))  # learning_rate for lr
+    matches = get_close_matches(meant, folded, n=1, cutoff=0.6)
+    found = min(begun, key=len, default=None) or next(iter(matches), None)
+    if found is None and "_" in meant and initials in folded:
+        found = initials
+    return folded[found] if found is not None else None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -1,10 +1,17 @@
-"""Interpolations, resolved without trusting them: `${task.monitor}` may point nowhere, in a circle, or explode."""
+"""Interpolations, resolved without trusting them: `${task.monitor}` may point nowhere, in a circle, or explode.
 
+OmegaConf's grammar reads them. What they stand for is looked up here, each value once, so that a circle is seen, a
+hundred doublings cost nothing, and no resolver is called but the two that a config has use for.
+"""
+
+import os
 import re
+from collections.abc import Callable
 from typing import Any, Final, cast
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationKeyError, OmegaConfBaseException, UnsupportedInterpolationType
+from omegaconf.errors import GrammarParseError, OmegaConfBaseException
+from omegaconf.grammar_parser import parse
+from omegaconf.grammar_visitor import GrammarVisitor
 
 from app.schemas.problems import Path, did_you_mean, dotted, show
 from app.schemas.schema import Fault
@@ -12,161 +19,180 @@ from app.schemas.schema import Fault
 UNRESOLVED: Final = object()
 """Stands in a resolved tree where an interpolation could not be resolved; the fault is already noted."""
 
-LARGEST_TREE: Final = 1_000_000
-"""Characters that a config may grow to; a real one has a few thousand."""
+LARGEST_TREE: Final = 200_000
+"""Characters that interpolations may bring into a config; a real one has a few thousand in all."""
 
-_REFERENCE = re.compile(r"\$\{\s*([^${}:\s]+)\s*\}")
-_COMPUTED = re.compile(r"\$\{[^:{}]*\$\{")
+LONGEST_TEXT: Final = 1_000
+"""Characters of a text that interpolates."""
 
+DEEPEST_LEVEL: Final = 10
+"""Interpolations inside interpolations."""
 
-def resolve(cfg: DictConfig) -> tuple[dict[str, Any], list[Fault]]:
-    """The tree as plain containers with every interpolation replaced, and a fault for each that cannot be."""
-    raw = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    weights = _Weights(raw)
-    weights.of((), raw)
-    if weights.faults:
-        for fault in weights.faults:
-            _place(raw, fault.path, UNRESOLVED)
-        return cast(dict[str, Any], _without_interpolations(raw)), weights.faults
-    try:
-        return cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True)), []
-    except (OmegaConfBaseException, ValueError, RecursionError):
-        faults: list[Fault] = []
-        return cast(dict[str, Any], _resolved(cfg, raw, (), faults)), faults
+_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
+_TEXT: Final = ("configValue", "DEFAULT_MODE")
+_ELEMENT: Final = ("singleElement", "VALUE_MODE")
+_THERE_IS: Final = "there is ${path.to.a.value}, ${oc.env:NAME} and ${oc.decode:${oc.env:NAME}}"
 
 
-class _Weights:
-    """How large each node becomes once resolved, found before anything is: 40 doublings fit on 40 short lines."""
+def resolve(tree: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
+    """The tree with every interpolation replaced, and a fault for each that cannot be."""
+    resolver = _Resolver(tree)
+    return cast(dict[str, Any], resolver.at((), tree)), resolver.faults
 
+
+class _StopError(Exception):
+    """An interpolation has no value; its message says why, and is empty when that is noted elsewhere already."""
+
+
+class _Resolver:
     def __init__(self, root: dict[str, Any]) -> None:
         self.root = root
         self.faults: list[Fault] = []
-        self._known: dict[Path, int] = {}
+        self._done: dict[Path, object] = {}
         self._open: list[Path] = []
+        self._left = LARGEST_TREE
 
-    def of(self, path: Path, node: object) -> int:
-        if path in self._known:
-            return self._known[path]
-        if path in self._open:
-            circle = [*self._open[self._open.index(path) :], path]
-            self._note(self._open[-1], f"interpolates in a circle: {' → '.join(map(dotted, circle))}")
-            return 0
+    def at(self, path: Path, raw: object) -> object:
+        """What stands at a path once resolved."""
+        if path in self._done:
+            return self._done[path]
         self._open.append(path)
-        weight = self._weigh(path, node)
+        value: object = raw
+        if isinstance(raw, dict):
+            value = {key: self.at((*path, key), item) for key, item in raw.items()}
+        elif isinstance(raw, list):
+            value = [self.at((*path, place), item) for place, item in enumerate(raw)]
+        elif isinstance(raw, str) and "${" in raw:
+            value = self._text(path, raw)
         self._open.pop()
-        if weight > LARGEST_TREE:
-            self._note(path, "its interpolations grow beyond any real config")
-            weight = 0
-        self._known[path] = weight
-        return weight
+        self._done[path] = value
+        return value
 
-    def _weigh(self, path: Path, node: object) -> int:
-        if isinstance(node, dict):
-            return sum(self.of((*path, key), item) for key, item in node.items()) + 1
-        if isinstance(node, list):
-            return sum(self.of((*path, place), item) for place, item in enumerate(node)) + 1
-        if not isinstance(node, str) or "${" not in node:
-            return len(str(node)) + 1
-        if _COMPUTED.search(node):
-            self._note(path, f"expected an interpolation with a written-out path, found {show(node)}")
-            return 0
-        weight = len(node)
-        for reference in _REFERENCE.findall(node):
-            target = _target(path, reference)
-            if target is not None and path[: len(target)] == target and self._holds(target):
-                what = "itself" if target == path else f"{dotted(target)}, which it is part of"
-                self._note(path, f"interpolates {what}")
-            elif target is not None and self._holds(target):
-                weight += self.of(target, _at(self.root, target))
-        return weight
-
-    def _holds(self, path: Path) -> bool:
-        return _at(self.root, path) is not None
-
-    def _note(self, path: Path, message: str) -> None:
-        if all(fault.path != path for fault in self.faults):
+    def _text(self, path: Path, text: str) -> object:
+        try:
+            return _evaluate(text, lambda reference: self.follow(path, reference))
+        except _StopError as stop:
+            message = str(stop)
+        except GrammarParseError:
+            message = f"{show(text)} is no interpolation; {_THERE_IS}"
+        except (OmegaConfBaseException, ValueError, RecursionError) as error:
+            message = f"{show(text)} cannot be resolved: {str(error).splitlines()[0] if str(error) else 'too deep'}"
+        if message:
             self.faults.append(Fault(path, message))
-
-
-def _resolved(cfg: Any, raw: object, path: Path, faults: list[Fault]) -> object:
-    if isinstance(raw, dict):
-        return {key: _resolved(cfg, item, (*path, key), faults) for key, item in raw.items()}
-    if isinstance(raw, list):
-        return [_resolved(cfg, item, (*path, place), faults) for place, item in enumerate(raw)]
-    if not isinstance(raw, str) or "${" not in raw:
-        return raw
-    try:
-        node = cfg
-        for part in path:
-            node = node[part]
-        return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
-    except (OmegaConfBaseException, ValueError, RecursionError) as error:
-        faults.append(Fault(path, _why(cfg, path, raw, error)))
         return UNRESOLVED
 
+    def follow(self, path: Path, reference: str) -> object:
+        """What the interpolation `${reference}`, standing at `path`, stands for."""
+        target = _target(path, reference)
+        node: Any = self.root
+        resolved = False  # whether `node` came out of an interpolation, and so has none left
+        for place, part in enumerate(target):
+            if not resolved and isinstance(node, str) and "${" in node:
+                node, resolved = self._enter(path, target[:place], node), True
+            step = _step(node, part)
+            if step is None:
+                raise _StopError(_missing(reference, target, place, node))
+            node = node[step]
+            target = (*target[:place], step, *target[place + 1 :])
+        value = node if resolved else self._enter(path, target, node)
+        self._left -= _size(value, self._left)
+        if self._left < 0:
+            raise _StopError("" if self._exploded() else "its interpolations grow beyond any real config")
+        return value
 
-def _why(cfg: DictConfig, path: Path, raw: str, error: Exception) -> str:
-    if isinstance(error, InterpolationKeyError):
-        for reference in _REFERENCE.findall(raw):
-            target = _target(path, reference)
-            spelling = _spelling(cfg, target) if target else None
-            if spelling is not None:
-                return f"{show(raw)} interpolates '{reference}', which does not exist{spelling}"
-        return f"{show(raw)} interpolates something that does not exist"
-    if isinstance(error, UnsupportedInterpolationType):
-        return f"{show(raw)} uses a resolver that does not exist; there is ${{path.to.a.value}} and ${{oc.env:NAME}}"
-    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-    return f"{show(raw)} cannot be resolved: {reason}"
+    def _enter(self, path: Path, target: Path, raw: object) -> object:
+        if target in self._open:
+            if path[: len(target)] == target:
+                what = "itself" if target == path else f"{dotted(target) or 'the config'}, which it is part of"
+                raise _StopError(f"interpolates {what}")
+            circle = [step for step in self._open[self._open.index(target) :] if not _contains_next(step, self._open)]
+            raise _StopError(f"interpolates in a circle: {' → '.join(map(dotted, [*circle, target]))}")
+        value = self.at(target, raw)
+        if value is UNRESOLVED:
+            raise _StopError
+        return value
+
+    def _exploded(self) -> bool:
+        return any("grow beyond" in fault.message for fault in self.faults)
 
 
-def _spelling(cfg: DictConfig, target: Path) -> str | None:
-    """What the first missing step of a path was probably meant to be; None when nothing is missing."""
-    node: Any = OmegaConf.to_container(cfg, resolve=False)
-    for place, part in enumerate(target):
-        if _has(node, part):
-            node = node[part]
-        elif isinstance(node, dict):
-            meant = did_you_mean(str(part), map(str, node))
-            return meant.replace("did you mean '", f"did you mean '{dotted(target[:place])}{'.' if place else ''}")
-        else:
-            return None if isinstance(node, str) and "${" in node else ""
-    return None
+def _evaluate(text: str, follow: Callable[[str], object], rule: tuple[str, str] = _TEXT) -> object:
+    """The value of a text, its interpolations looked up by `follow`."""
+    if len(text) > LONGEST_TEXT or _depth(text) > DEEPEST_LEVEL:
+        raise _StopError(f"{show(text)} is too long or too deep for a text that interpolates")
+    visitor = GrammarVisitor(
+        node_interpolation_callback=lambda reference, _: cast(Any, follow(reference)),
+        resolver_interpolation_callback=_call,
+        memo=None,
+    )
+    return visitor.visit(parse(text, *rule))
 
 
-def _target(path: Path, reference: str) -> Path | None:
+def _call(name: str, args: tuple[object, ...], args_str: tuple[str, ...]) -> object:
+    """The resolvers that a config may use; the others are not called."""
+    if name == "oc.env" and len(args) in (1, 2):
+        value = os.environ.get(str(args[0]), args[1] if len(args) == 2 else UNRESOLVED)
+        if value is UNRESOLVED:
+            raise _StopError(f"the environment has no variable {args_str[0]}")
+        return value
+    if name == "oc.decode" and len(args) == 1:
+        text = args[0]
+        if not isinstance(text, str):
+            return text
+        if "${" in text:  # what the environment holds is data
+            raise _StopError(f"{show(text)} interpolates, and cannot be decoded")
+        return _evaluate(text, str, _ELEMENT)
+    raise _StopError(f"no resolver {name} with {len(args)} arguments; {_THERE_IS}")
+
+
+def _target(path: Path, reference: str) -> Path:
     """The path that an interpolation standing at `path` names: absolute, or relative with leading dots."""
     name = reference.lstrip(".")
     dots = len(reference) - len(name)
     if dots > len(path):
-        return None
+        raise _StopError(f"'${{{reference}}}' leads out of the config: {dots} dots, {len(path)} levels deep")
     start = path[: len(path) - dots] if dots else ()
-    parts = re.findall(r"[^.\[\]]+", name)
-    return start + tuple(int(part) if part.isdigit() else part for part in parts)
+    return start + tuple(bracketed or plain for bracketed, plain in _STEP.findall(name))
 
 
-def _at(node: Any, path: Path) -> Any:
-    for part in path:
-        if not _has(node, part):
-            return None
-        node = node[part]
-    return node
-
-
-def _has(node: object, part: str | int) -> bool:
-    if isinstance(node, list):
-        return isinstance(part, int) and part < len(node)
-    return isinstance(node, dict) and part in node
-
-
-def _place(root: Any, path: Path, value: object) -> None:
-    if path:
-        _at(root, path[:-1])[path[-1]] = value
-
-
-def _without_interpolations(node: Any) -> Any:
-    """The tree with nothing left to resolve: judged as far as it goes when one part may not be resolved at all."""
+def _step(node: object, part: str | int) -> str | int | None:
+    """The key or list position in `node` that a part of a reference means; None when there is none."""
     if isinstance(node, dict):
-        return {key: _without_interpolations(item) for key, item in node.items()}
-    if isinstance(node, list):
-        return [_without_interpolations(item) for item in node]
-    return UNRESOLVED if isinstance(node, str) and "${" in node else node
+        return part if part in node else None
+    if isinstance(node, list) and re.fullmatch("[0-9]{1,9}", str(part)) and int(part) < len(node):
+        return int(part)
+    return None
+
+
+def _missing(reference: str, target: Path, place: int, node: object) -> str:
+    """What the first missing step of a path was probably meant to be."""
+    meant = ""
+    if isinstance(node, dict) and (meant := did_you_mean(str(target[place]), map(str, node))):
+        meant = meant.replace("did you mean '", f"did you mean '{dotted(target[:place])}{'.' if place else ''}")
+    return f"'${{{reference}}}' interpolates something that does not exist{meant}"
+
+
+def _contains_next(path: Path, opened: list[Path]) -> bool:
+    """Whether a path is open only because the walk came through it to one below it."""
+    following = opened[opened.index(path) + 1 :][:1]
+    return bool(following) and following[0][: len(path)] == path
+
+
+def _size(value: object, limit: int) -> int:
+    """Characters that a value takes, counted until they exceed `limit`."""
+    if isinstance(value, dict | list):
+        total = 1
+        for item in value.values() if isinstance(value, dict) else value:
+            total += _size(item, limit - total)
+            if total > limit:
+                break
+        return total
+    return len(value) + 1 if isinstance(value, str) else 8
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{(\]})]", text):
+        depth += 1 if bracket in "[{(" else -1
+        deepest = max(deepest, depth)
+    return deepest

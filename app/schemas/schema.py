@@ -31,7 +31,7 @@ from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotte
 
 S = TypeVar("S")
 Finding = tuple[str | Path, str]
-"""What a rule yields: the path below the schema it judges (dotted, or as parts if a key holds dots), and the message."""
+"""What a rule yields: the path below the schema it judges (dotted, or as parts where a key holds dots); the message."""
 Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[Finding]])
 
 _CONFIG = ConfigDict(
@@ -230,13 +230,18 @@ def _faults(cls: type, values: Mapping[str, object], error: ValidationError) -> 
             continue
         fault = _fault(cls, values, detail)
         found.setdefault(fault.path, fault)
-    return list(found.values())
+    # A list with a wrong element is also not the list that was expected; the element says it better.
+    return [
+        fault
+        for path, fault in found.items()
+        if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
+    ]
 
 
 def _fault(cls: type, values: Mapping[str, object], detail: ErrorDetails) -> Fault:
     name = str(detail["loc"][0])
     if detail["type"] in ("unexpected_keyword_argument", "no_such_attribute"):
-        return Fault((name,), _no_such_field(cls, name))
+        return Fault((name,), _no_such_field(cls, name, values))
     annotation = field_types(cls)[name]
     if len(detail["loc"]) == 1 and detail["type"] in ("missing", "missing_keyword_only_argument"):
         return Fault((name,), f"needs a value: {expected(annotation)}")
@@ -257,11 +262,17 @@ def _holds(value: object, part: str | int) -> bool:
     return isinstance(value, dict) and part in value
 
 
-def _no_such_field(cls: type, name: str) -> str:
+def _no_such_field(cls: type, name: str, values: Mapping[str, object] | None = None) -> str:
     fields = field_types(cls)
     if name.partition(".")[0] in fields:
         return f"{cls.__name__} has no such field; write it nested, {name.replace('.', ': {', 1)}: …}}"
-    return f"{cls.__name__} has no such field{did_you_mean(name, fields)}"
+    deeper = [
+        f"{part}.{name}"
+        for part, value in (values or {}).items()
+        if is_schema(type(value)) and name in field_types(cast(Any, type(value)))
+    ]
+    meant = f"; did you mean '{deeper[0]}'?" if len(deeper) == 1 else did_you_mean(name, fields)
+    return f"{cls.__name__} has no such field{meant or '; it has ' + ', '.join(fields)}"
 
 
 def mismatch(annotation: Any, value: object) -> str:
@@ -289,7 +300,7 @@ def element_type(annotation: Any, part: str | int) -> Any:
             if arguments[-1] is Ellipsis:
                 return arguments[0]
             return arguments[part] if part < len(arguments) else None
-        if origin in (dict, Mapping) and isinstance(part, str):
+        if origin in (dict, Mapping):
             return arguments[1]
     return None
 

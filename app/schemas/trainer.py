@@ -104,7 +104,7 @@ class TrainerConfig:
     A default run ends (`max_epochs`), uses one device (`devices`) and gives the same result again (`deterministic`).
     """
 
-    max_epochs: MinusOneOrMore = 10
+    max_epochs: MinusOneOrMore = 20
     """Epochs after which training ends; -1 for no limit, when `max_steps` or `max_time` sets one."""
 
     accelerator: Accelerator = "auto"

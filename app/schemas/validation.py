@@ -5,9 +5,9 @@ of this project and nothing else.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TypeVar, cast, get_origin
+from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from app.schemas.expectations import expected
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
@@ -36,12 +36,15 @@ class Sources:
     """Where the values of a config were set, in the order in which they took effect."""
 
     def __init__(self, assignments: Iterable[tuple[Path, str]] = ()) -> None:
-        self._assignments: Sequence[tuple[Path, str]] = list(assignments)
+        self._assignments: Sequence[tuple[tuple[str, ...], str]] = [
+            (_typed(path), source) for path, source in assignments
+        ]
 
     def of(self, path: Path) -> str | None:
         """What last set the value at `path`: it, something around it, or else something inside it."""
-        around = [source for set_at, source in self._assignments if path[: len(set_at)] == set_at]
-        inside = [source for set_at, source in self._assignments if set_at[: len(path)] == path]
+        asked = _typed(path)
+        around = [source for set_at, source in self._assignments if asked[: len(set_at)] == set_at]
+        inside = [source for set_at, source in self._assignments if set_at[: len(asked)] == asked]
         return next(reversed(around or inside), None)
 
 
@@ -60,11 +63,18 @@ def check(config: object, schema: type[T], sources: Sources | None = None) -> T:
     return found
 
 
-def inspect(config: object, schema: type[T], sources: Sources | None = None) -> tuple[T | None, list[Problem]]:
-    """The config, as far as it can be made, and all that is wrong: `check` for who has other problems to add."""
+def inspect(
+    config: object, schema: type[T], sources: Sources | None = None, *, interpolated: bool = False
+) -> tuple[T | None, list[Problem]]:
+    """The config, as far as it can be made, and all that is wrong: `check` for who has other problems to add.
+
+    `interpolated` says that texts in a tree of plain containers may interpolate, as they may in a DictConfig.
+    """
     reader = _Reader()
     if isinstance(config, DictConfig):
-        config, unresolved = resolve(config)
+        config, interpolated = OmegaConf.to_container(config, resolve=False), True
+    if interpolated:
+        config, unresolved = resolve(cast(dict[str, Any], config))
         reader.faults.extend(unresolved)
     found = reader.read_part(config, schema, ())
     origin = sources or Sources()
@@ -159,9 +169,15 @@ class _Reader:
 
     def _read_mapping(self, value: dict[Any, object], annotation: Any, path: Path) -> object:
         read: dict[object, object] = {}
+        key_type, item_type = get_args(annotation)
+        group = group_of(item_type)
+        chosen = [str(key) for key, item in value.items() if isinstance(item, dict) and "_target_" in item]
         for key, item in value.items():
-            if not isinstance(key, str) or not _is_text(key):
-                return self._fault(path, f"expected texts as keys, found {show(key)}")
+            if type(key) is not key_type or (isinstance(key, str) and not _is_text(key)):
+                return self._fault(path, f"expected {expected(key_type)} as each key, found {show(key)}")
+            if group and group.several and (message := _not_chosen(group, key, item, chosen)):
+                read[key] = self._fault((*path, key), message)
+                continue
             read[key] = self.read(item, element_type(annotation, key), (*path, key))
         return _BAD if any(item is _BAD for item in read.values()) else read
 
@@ -181,7 +197,12 @@ class _Reader:
             return option.schema
         if not path or isinstance(path[-1], int) or "id" in value:
             return self._schema_by_id(value, group, path)
-        self._fault(path, f"no option is chosen; {_choices(group)}")
+        fields = [key for key in value if isinstance(key, str)]
+        fitting = [
+            name for name, option in options[group.name].items() if {*fields} <= field_types(option.schema).keys()
+        ]
+        which = f"; with {' and '.join(fields)} there is {', '.join(fitting)}" if fitting and fields else ""
+        self._fault(path, f"no option is chosen, as by {group.name}=<option>{which or f'; {_choices(group)}'}")
         return None
 
     def _schema_by_id(self, value: dict[Any, object], group: Group, path: Path) -> type | None:
@@ -204,12 +225,29 @@ def _part(cls: type) -> str:
     return f"an option of {group.name}" if group and not group.presets_only else f"a mapping ({cls.__name__})"
 
 
+def _not_chosen(group: Group, name: str, item: object, chosen: list[str]) -> str | None:
+    """What is wrong with an entry of a group of several, as far as its name and kind tell."""
+    if is_schema(type(item)) or name in chosen:
+        return None
+    if name not in options[group.name]:
+        meant = did_you_mean(name, options[group.name])
+        return f"no option '{name}'{f'{meant} ' if meant else '; '}{_choices(group)}"
+    if isinstance(item, dict):
+        return f"is not chosen; to choose it: {group.name}=[{','.join([*chosen, name])}]"
+    return f"expected a mapping of its fields, found {show(item)}; {group.name}=[…] says what is chosen"
+
+
 def _choices(group: Group) -> str:
     return f"options: {', '.join(options[group.name])}"
 
 
 def _name(target: object) -> str:
     return str(target).rpartition(".")[2]
+
+
+def _typed(path: Path) -> tuple[str, ...]:
+    """A path as overrides spell it, in which list positions are texts: `betas.1`."""
+    return tuple(map(str, path))
 
 
 def _below(path: Path, prefix: Path) -> bool:

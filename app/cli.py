@@ -1,0 +1,206 @@
+"""The command line: `app [train|test|check] [overrides]`. Everything is checked before torch is imported.
+
+Hydra runs the jobs and answers `--help`, `--cfg`, `--info` and completion; a wrong config never reaches it.
+"""
+
+import os
+import re
+import sys
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final, cast
+
+import hydra
+from hydra.conf import HydraConf
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf, read_write
+
+from app.compose import CONFIG_NAME, compose, compose_sweep, prepare
+from app.schemas.plain import secrets_of
+from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
+from app.schemas.run import RunConfig
+
+COMMANDS: Final = ("train", "test", "check")
+FLAGS: Final = {
+    "--help": "-h",
+    "--version": None,
+    "--cfg": "-c",
+    "--resolve": None,
+    "--package": "-p",
+    "--run": "-r",
+    "--multirun": "-m",
+    "--shell-completion": "-sc",
+    "--info": "-i",
+}
+"""Hydra's flags that work here, with their short forms. The rest would read configs from elsewhere, or run pickles."""
+
+_WITH_VALUE: Final = {
+    "--cfg": ("job", "hydra", "all"),
+    "--info": ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath"),
+    "--package": (),
+}
+"""Flags that take a word, with the words there are; any for `--package`."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command.
+
+    Returns:
+        The exit status: 0 when all went well, 1 when a run failed, 2 for a wrong config, 130 when interrupted.
+    """
+    try:
+        return _run(list(sys.argv[1:] if arguments is None else arguments))
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except AppError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: list[str]) -> int:
+    command = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "train"
+    flags, overrides = _split(arguments)
+    if "--version" in flags:
+        print(f"typed-lightning-app {version('typed-lightning-app')}")
+        return 0
+    prepare()
+    if "--shell-completion" in flags:
+        _forget_command_in_completed_line()
+    elif "--help" not in flags:
+        only_shown = "--cfg" in flags or "--info" in flags
+        configs = _check("check" if only_shown else command, overrides, sweep="--multirun" in flags)
+        if command == "check" and not only_shown:
+            print("no problem found")
+            return 0
+        overrides = _without_secrets(
+            overrides, [secret for config in configs for secret in secrets_of(config).values()]
+        )
+    return _hydra(command, [*_words(flags), *overrides])
+
+
+def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[RunConfig]:
+    """The configs of all jobs, each of them right for the command."""
+    configs = [job.config for job in (compose_sweep(overrides) if sweep else [compose(overrides)])]
+    for config in configs:
+        message = None
+        if command == "test":
+            message = _unreadable(config.checkpoint)
+        elif command == "train" and config.checkpoint is not None:
+            message = "is what `app test` measures; training starts from the seed"
+        if message is not None:
+            raise ConfigError([Problem(path="checkpoint", message=message)])
+    return configs
+
+
+def _unreadable(checkpoint: str | None) -> str | None:
+    if checkpoint is None:
+        return "needs a file to measure: app test checkpoint=<file>"
+    return None if Path(checkpoint).is_file() else f"no file '{checkpoint}'"
+
+
+def _hydra(command: str, words: list[str]) -> int:
+    """Let Hydra make the run's folder and call the job, or print what a flag asks for."""
+    started = False
+    failure: AppError | None = None
+
+    def job(_: DictConfig) -> float | None:
+        nonlocal started, failure
+        started = True
+        settings = HydraConfig.get()
+        composed = compose(_overrides_as_typed(settings))
+        # Lightning starts a run's other processes with these arguments, in this folder.
+        sys.argv = [sys.argv[0], command, *composed.overrides]
+        with read_write(cast(DictConfig, settings)):
+            settings.run.dir = settings.runtime.output_dir
+        from app import train
+
+        commands: dict[str, Callable[..., float | None]] = {"train": train.train, "test": train.test}
+        try:
+            return commands[command](composed, settings.runtime.output_dir)
+        except AppError as error:
+            if settings.mode is not RunMode.RUN:
+                raise  # the launcher may be in another process, and has to know that the job failed
+            failure = error
+            return None
+
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # errors come to `main`, which knows which of them are messages to the user
+    typed = sys.argv
+    sys.argv = [typed[0], *words]
+    try:
+        hydra.main(config_path="pkg://app.schemas", config_name=CONFIG_NAME, version_base="1.3")(job)()
+    except OSError as error:
+        if started:
+            raise
+        raise AppError(f"cannot make the run's folder: {error}") from error
+    finally:
+        sys.argv = typed
+    if failure is not None:
+        raise failure
+    return 0
+
+
+def _overrides_as_typed(settings: HydraConf) -> list[str]:
+    """A job's overrides with their interpolations unresolved: what they stand for may be secret."""
+    overrides = OmegaConf.to_container(cast(DictConfig, settings.overrides), resolve=False)
+    return cast(dict[str, list[str]], overrides)["task"]
+
+
+def _split(arguments: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
+    """Flags, with their values, and overrides; words that are neither are problems."""
+    flags: dict[str, str | None] = {}
+    overrides: list[str] = []
+    problems: list[Problem] = []
+    long = {short: flag for flag, short in FLAGS.items() if short}
+    words = iter(arguments)
+    for word in words:
+        if not word.startswith("-"):
+            if "=" in word or word.startswith("~"):
+                overrides.append(word)
+            else:
+                problems.append(_stray(word))
+            continue
+        name, _, value = word.partition("=")
+        flag = long.get(name, name)
+        if flag not in FLAGS:
+            there_is = did_you_mean(flag, FLAGS) or f"; there is {', '.join(FLAGS)}"
+            problems.append(Problem(path="", message=f"no flag {name}{there_is}", source=word))
+            continue
+        flags[flag] = (value or next(words, "")) if flag in _WITH_VALUE else None
+        if flag in _WITH_VALUE and (choices := _WITH_VALUE[flag]) and flags[flag] not in choices:
+            problems.append(Problem(path="", message=f"{flag} takes {one_of(choices)}", source=f"{word} {flags[flag]}"))
+    if problems:
+        raise ConfigError(problems)
+    return flags, overrides
+
+
+def _stray(word: str) -> Problem:
+    message = f"expected key=value, or a command first{did_you_mean(word, COMMANDS) or f': {one_of(COMMANDS)}'}"
+    return Problem(path="", message=message, source=word)
+
+
+def _words(flags: dict[str, str | None]) -> list[str]:
+    return [word for flag, value in flags.items() for word in ([flag] if value is None else [flag, value])]
+
+
+def _without_secrets(overrides: Sequence[str], secrets: Sequence[str]) -> list[str]:
+    """The overrides with every secret moved to the environment: Hydra, wandb and others write arguments to files."""
+    hidden = list(overrides)
+    for place, secret in enumerate(dict.fromkeys(secrets)):
+        variable = f"APP_SECRET_{place}"
+        for index, word in enumerate(hidden):
+            key, _, value = word.partition("=")
+            if secret in value:
+                os.environ[variable] = secret
+                hidden[index] = f"{key}={value.replace(secret, f'${{oc.env:{variable}}}')}"
+    return hidden
+
+
+def _forget_command_in_completed_line() -> None:
+    """Completion reads the line as it was typed; Hydra would take the command for an override."""
+    line = os.environ.get("COMP_LINE", "")
+    os.environ["COMP_LINE"] = re.sub(rf"^(\s*\S+\s+)(?:{'|'.join(COMMANDS)})\s", r"\1", line)

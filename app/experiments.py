@@ -1,0 +1,308 @@
+"""Experiments: which there are, what each chooses and sets and where, and how Hydra gets to see them.
+
+An experiment is data. Its text is judged before Hydra starts; whatever is wrong is a problem with its line and column,
+and only what is left is handed on.
+"""
+
+import re
+from collections.abc import Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path as File
+from typing import Any, Final
+
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.object_type import ObjectType
+from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import OmegaConf
+
+from app.choices import check_choice
+from app.placed_yaml import REFUSED, Node, Place, read_yaml
+from app.schemas.problems import Path, Problem, did_you_mean, dotted, nearest, show
+from app.schemas.registry import groups
+from app.schemas.validation import RESERVED
+from app.tasks import task_folders
+
+GROUP: Final = "experiment"
+LARGEST_FILE: Final = 100_000
+"""Bytes; a real experiment has a few hundred."""
+
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_HEADER = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
+
+
+@dataclass(kw_only=True)
+class Experiment:
+    """One file of overrides worth keeping."""
+
+    name: str
+    """`<task>/<name>`, as it is chosen."""
+
+    file: File
+    choices: dict[str, object] = field(default_factory=dict)
+    """The options its defaults list chooses, by group."""
+
+    bases: dict[str, str] = field(default_factory=dict)
+    """The experiments it builds on, `<task>/<name>`, in the order of its defaults list, and where each stands."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    """What it sets, less what is wrong."""
+
+    places: dict[Path, str] = field(default_factory=dict)
+    """`file:line:column` of everything it sets, by path; choices at the path of the part they choose."""
+
+    problems: list[Problem] = field(default_factory=list)
+
+    @property
+    def task(self) -> str:
+        """The task it belongs to: the one in whose folder it lies."""
+        return self.name.partition("/")[0]
+
+
+def experiment_names() -> list[str]:
+    """Every experiment there is, `<task>/<name>`: the YAML files in the tasks' folders."""
+    return [f"{task}/{name}" for task, folder in task_folders().items() for name in _names(folder / "experiments")]
+
+
+def read_experiment(name: str) -> Experiment:
+    """Read an experiment that `experiment_names` lists; what is wrong in it is in its `problems`."""
+    task, _, leaf = name.partition("/")
+    file = task_folders()[task] / "experiments" / f"{leaf}.yaml"
+    stat = file.stat()
+    return _read(name, file, stat.st_mtime_ns, stat.st_size)
+
+
+def with_bases(name: str) -> tuple[list[Experiment], list[Problem]]:
+    """What the experiment builds on, and then itself: the order in which values take effect.
+
+    An experiment that several others build on takes effect once. The problems are those of all, circles included.
+    """
+    found: dict[str, Experiment] = {}
+    problems: list[Problem] = []
+    _add_with_bases(name, [], found, problems)
+    return list(found.values()), problems
+
+
+def _add_with_bases(name: str, opened: list[str], found: dict[str, Experiment], problems: list[Problem]) -> None:
+    experiment = read_experiment(name)
+    problems += experiment.problems
+    for base, place in experiment.bases.items():
+        if base in (*opened, name):
+            circle = " → ".join([*[*opened, name][[*opened, name].index(base) :], base])
+            problems.append(Problem(path="defaults", message=f"builds on itself: {circle}", source=place))
+        elif base not in found:
+            _add_with_bases(base, [*opened, name], found, problems)
+    found[name] = experiment
+
+
+def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
+    """Put what an experiment sets over what is set already, mappings entry by entry."""
+    for key, value in values.items():
+        if isinstance(value, dict) and isinstance(into.get(key), dict):
+            merge(value, into[key])
+        else:
+            into[key] = deepcopy(value)
+
+
+def _names(folder: File) -> list[str]:
+    if not folder.is_dir():
+        return []
+    return sorted(file.stem for file in folder.glob("*.yaml") if _NAME.fullmatch(file.stem) and file.is_file())
+
+
+@cache
+def _read(name: str, file: File, _modified: int, size: int) -> Experiment:
+    experiment = Experiment(name=name, file=file)
+    reader = _Reader(experiment)
+    if file.is_symlink() or not file.resolve().is_relative_to(file.parent.resolve()):
+        reader.problem((), "is a link; an experiment is a plain file in its task's folder")
+    elif size > LARGEST_FILE:
+        reader.problem((), f"has {size:,} bytes; an experiment has at most {LARGEST_FILE:,}")
+    else:
+        try:
+            reader.read(file.read_text(encoding="utf-8"))
+        except UnicodeDecodeError as error:
+            reader.problem((), f"is not UTF-8 text: byte {error.start} is {error.object[error.start]:#04x}")
+        except OSError as error:
+            reader.problem((), f"cannot be read: {error.strerror}")
+    return experiment
+
+
+class _Reader:
+    """Reads one file's text into its `Experiment`."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        self.experiment = experiment
+
+    def read(self, text: str) -> None:
+        header = _HEADER.search(text)
+        if header and header[1] != "_global_":
+            place = Place(text[: header.start()].count("\n") + 1, 1)
+            self.problem((), f"expected the package _global_, found {header[1]}", place)
+        root, faults = read_yaml(text)
+        for fault in faults:
+            self.problem(fault.path, fault.message, fault.place)
+        if root is None:
+            return
+        if not isinstance(root.value, dict):
+            found = "nothing" if root.value is None else show(root.plain())
+            self.problem((), f"expected a mapping of overrides, found {found}", root.place)
+            return
+        for key, (place, node) in root.value.items():
+            if key == "defaults":
+                self._defaults(node)
+            elif key == "hydra":
+                self.problem((key,), "an experiment cannot set it; Hydra is set on the command line", place)
+            elif key == GROUP:
+                self.problem((key,), "an experiment builds on others of its task in defaults: [<name>]", place)
+            elif (value := self._plain(node, (key,), place)) is not REFUSED:
+                self.experiment.values[key] = value
+
+    def problem(self, path: Path, message: str, place: Place | None = None) -> None:
+        where = dotted(path) or f"{GROUP}={self.experiment.name}"
+        self.experiment.problems.append(Problem(path=where, message=message, source=self._at(place)))
+
+    def _at(self, place: Place | None) -> str:
+        """The file as a user in the current folder would name it, with the place."""
+        file = self.experiment.file
+        shown = file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file
+        return f"{shown}{place or ''}"
+
+    def _plain(self, node: Node, path: Path, place: Place) -> Any:
+        """The value, its places noted and reserved keys left out."""
+        self.experiment.places[path] = self._at(place)
+        if isinstance(node.value, list):
+            items = [self._plain(item, (*path, index), item.place) for index, item in enumerate(node.value)]
+            return REFUSED if any(item is REFUSED for item in items) else items
+        if not isinstance(node.value, dict):
+            return node.value
+        read: dict[str, Any] = {}
+        for key, (key_place, item) in node.value.items():
+            if key in RESERVED:
+                advice = f"choose an option in defaults instead: override /{path[0]}: <option>"
+                self.problem((*path, key), f"'{key}' is not for configs to set; {advice}", key_place)
+            elif (value := self._plain(item, (*path, key), key_place)) is not REFUSED:
+                read[key] = value
+        return read
+
+    def _defaults(self, node: Node) -> None:
+        if not isinstance(node.value, list):
+            self.problem(("defaults",), f"expected a list, found {show(node.plain())}", node.place)
+            return
+        for index, entry in enumerate(node.value):
+            last = index == len(node.value) - 1
+            if message := self._default(entry, last=last):
+                self.problem(("defaults", index), message, entry.place)
+
+    def _default(self, entry: Node, *, last: bool) -> str | None:
+        """Note one entry of the defaults list, or say what is wrong with it."""
+        if entry.value == "_self_":
+            return None if last else "expected _self_ last: what a file sets goes over what it builds on"
+        if isinstance(entry.value, str):
+            return self._base(entry.value, self._at(entry.place))
+        if not isinstance(entry.value, dict) or len(entry.value) != 1:
+            return f"expected one 'override /group: option', found {show(entry.plain())}"
+        ((key, (_, node)),) = entry.value.items()
+        words = key.split()
+        group = words[-1].removeprefix("/") if words else ""
+        if key != f"override /{group}":
+            return f"found '{key}'; did you mean 'override /{nearest(group, groups) or 'group'}'?"
+        value = node.plain()
+        if message := check_choice(group, value):
+            return message
+        if group == "task" and value != self.experiment.task:
+            return f"an experiment in the folder of {self.experiment.task} cannot choose task {value}"
+        if group in self.experiment.choices:
+            return f"{group} is chosen twice; keep one"
+        self.experiment.choices[group] = value or None
+        self.experiment.places[(group,)] = self._at(entry.place)
+        return None
+
+    def _base(self, name: str, place: str) -> str | None:
+        task, _, itself = self.experiment.name.partition("/")
+        here = [other.partition("/")[2] for other in experiment_names() if other.startswith(f"{task}/")]
+        others = [other for other in here if other != itself]
+        if name.split()[0:1] == ["override"]:
+            return f"found the text '{name}'; expected 'override /group: option'"
+        if name == itself:
+            return "builds on itself"
+        if name not in others:
+            there_is = did_you_mean(name, others) or (f"; there is {', '.join(others)}" if others else "")
+            return f"no experiment '{name}' beside this one{there_is}"
+        if f"{task}/{name}" in self.experiment.bases:
+            return f"builds on {name} twice; keep one"
+        self.experiment.bases[f"{task}/{name}"] = place
+        return None
+
+
+class ExperimentSource(ConfigSource):
+    """Serves experiments to Hydra: `experiment=<task>/<name>`, only what passed the reading, always at the root."""
+
+    @staticmethod
+    def scheme() -> str:
+        """What stands before `://` in the search path."""
+        return "experiments"
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """The experiment as one config, what it builds on included, choosing its own task before anything else."""
+        experiments, _ = with_bases(_name_in(config_path))
+        choices: dict[str, object] = {"task": experiments[-1].task}
+        values: dict[str, Any] = {}
+        for experiment in experiments:
+            choices.update(experiment.choices)
+            merge(experiment.values, values)
+        defaults = [*({f"override /{group}": value} for group, value in choices.items()), "_self_"]
+        return ConfigResult(
+            provider=self.provider,
+            path=f"{self.scheme()}://",
+            config=OmegaConf.create({"defaults": defaults, **values}),
+            header={"package": "_global_"},
+        )
+
+    def available(self) -> bool:
+        """Always: a project without experiments has an empty group."""
+        return True
+
+    def is_group(self, config_path: str) -> bool:
+        """Whether this is `experiment`, or the folder of a task's experiments."""
+        return config_path in self._groups()
+
+    def is_config(self, config_path: str) -> bool:
+        """Whether this is an experiment."""
+        return config_path.startswith(f"{GROUP}/") and _name_in(config_path) in experiment_names()
+
+    def list(self, config_path: str, results_filter: ObjectType | None) -> list[str]:
+        """What lies directly under a group, for help and completion."""
+        prefix = f"{config_path}/" if config_path else ""
+        found: Mapping[ObjectType, list[str]] = {
+            ObjectType.GROUP: self._groups(),
+            ObjectType.CONFIG: [f"{GROUP}/{name}" for name in experiment_names()],
+        }
+        kinds = [results_filter] if results_filter else list(found)
+        paths = [path for kind in kinds for path in found[kind] if path.startswith(prefix)]
+        return sorted({path[len(prefix) :] for path in paths if "/" not in path[len(prefix) :]})
+
+    @staticmethod
+    def _groups() -> Any:  # a list; in this class `list` is the method above
+        return [GROUP, *sorted({f"{GROUP}/{name.partition('/')[0]}" for name in experiment_names()})]
+
+
+def _name_in(config_path: str) -> str:
+    return config_path.removeprefix(f"{GROUP}/").removesuffix(".yaml")
+
+
+class ExperimentSearchPath(SearchPathPlugin):
+    """Has Hydra look for experiments through `ExperimentSource`, and in no folder."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Add the source after Hydra's own."""
+        search_path.append("app", f"{ExperimentSource.scheme()}://")
+
+
+def register_plugins() -> None:
+    """Make Hydra know the experiments."""
+    Plugins.instance().register(ExperimentSource)
+    Plugins.instance().register(ExperimentSearchPath)

@@ -1,0 +1,227 @@
+"""Overrides as users type them, `optimizer_spec.lr=3e-4`, read and judged one by one before Hydra composes anything."""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override as HydraOverride
+from hydra.core.override_parser.types import OverrideType, QuotedString
+from hydra.errors import HydraException
+
+from app.choices import HYDRA_GROUPS, check_choice, hydra_options
+from app.experiments import GROUP as EXPERIMENT
+from app.experiments import experiment_names
+from app.schemas.problems import Path, Problem, did_you_mean, first_line, show
+from app.schemas.registry import groups
+from app.schemas.validation import RESERVED
+
+LONGEST: Final = 10_000
+"""Characters of one override."""
+
+DEEPEST_LEVEL: Final = 20
+
+_KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w-]*([./][\w-]+)*(@[\w.]*)?")
+_POSITION = re.compile(r"\[(\d+)\]")
+_NO_KEY: Final = object()
+
+HYDRA_SETTINGS: Final = (
+    "hydra.run.dir",
+    "hydra.sweep.dir",
+    "hydra.sweep.subdir",
+    "hydra.job.name",
+    "hydra.output_subdir",
+    "hydra.verbose",
+    "hydra.launcher.",
+    "hydra.sweeper.",
+)
+"""What may be set of Hydra itself. The rest can run code, or write anywhere, before a config is looked at."""
+
+Kind = Literal["choice", "experiment", "value", "hydra"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Override:
+    """One override that is well-formed and names something that may be set."""
+
+    text: str
+    """As Hydra reads it: without a leading `+`, for whether a key exists is for the schemas to say; none as `[]`."""
+
+    typed: str
+    """As it was typed, for messages: shortened when it is long."""
+
+    kind: Kind
+    path: Path
+    value: Any
+
+
+def read_overrides(texts: Sequence[str], *, sweep: bool = False) -> tuple[list[Override], list[Problem]]:
+    """The overrides that can be composed, and a problem for each that cannot.
+
+    `sweep` says that a value may be several: `optimizer_spec.lr=1e-3,1e-4` of a multirun.
+    """
+    read: list[Override] = []
+    problems: list[Problem] = []
+    for text in texts:
+        result = _read(text, sweep=sweep)
+        if isinstance(result, Override):
+            read.append(result)
+        else:
+            problems.append(result)
+    return read, problems
+
+
+def _read(text: str, *, sweep: bool) -> Override | Problem:
+    shown = text if len(text) <= 200 else f"{text[:199]}…"
+    if len(text) > LONGEST or max(_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
+        limits = f"{LONGEST:,} characters and {DEEPEST_LEVEL} levels"
+        return Problem(path="", message=f"is longer or deeper than any value here; at most {limits}", source=shown)
+    parsed = _parse(text)
+    if isinstance(parsed, str):
+        return Problem(path="", message=parsed, source=shown)
+    key = parsed.key_or_group
+    message = _judge(parsed, sweep=sweep)
+    if message is not None:
+        return Problem(path=key.replace("/", ".") if key not in HYDRA_GROUPS else key, message=message, source=shown)
+    value = _plain(parsed.value()) if not parsed.is_sweep_override() else None
+    clean = text.lstrip("+")
+    kind: Kind = "value"
+    if key in (EXPERIMENT, *groups) and value is None:
+        clean = f"{key}=[]"  # Hydra refuses null for a group
+    if key == EXPERIMENT:
+        kind = "experiment"
+        value = value or None
+    elif key in HYDRA_GROUPS or key.startswith("hydra."):
+        kind = "hydra"
+    elif key in groups:
+        kind = "choice"
+        if groups[key].several and not isinstance(value, list):
+            value = [] if value is None else [value]
+            clean = f"{key}=[{','.join(value)}]"
+        elif value == []:
+            value = None
+    return Override(text=clean, typed=shown, kind=kind, path=tuple(key.split(".")), value=value)
+
+
+def _parse(text: str) -> HydraOverride | str:
+    """Hydra's reading of the text, or what is wrong with it."""
+    try:
+        return OverridesParser.create().parse_override(text)
+    except (HydraException, ValueError, RecursionError, OverflowError) as error:
+        key, equals, _ = text.partition("=")
+        if not equals:
+            return "expected key=value"
+        if _POSITION.search(key):
+            with_dots = _POSITION.sub(r".\1", key)
+            return f"list positions are written with a dot: {with_dots}=<value>"
+        if not _KEY.fullmatch(key):
+            return f"{show(key)} is no key: names joined by dots, as in optimizer_spec.lr=0.1"
+        reason = first_line(error).partition(" expecting ")[0]  # what the grammar's rules are called helps nobody
+        return f"the value cannot be read ({reason}); put it in quotes: \"{key}='…'\""
+
+
+def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
+    """What is wrong with an override that can be read, as far as it can be said without the schemas."""
+    key = override.key_or_group
+    if not _KEY.fullmatch(key):
+        return "expected key=value, found no key" if not key else f"{show(key)} is no key: names joined by dots"
+    if override.package is not None:
+        return "packages are fixed: leave out the part from '@' on"
+    if override.type is OverrideType.DEL:
+        return (
+            "nothing can be removed: give a value, null where absence means something, or a list of options without it"
+        )
+    if reserved := next((part for part in (*key.split("."), *_keys(override._value)) if part in RESERVED), None):
+        group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.split(".")[0]
+        return f"'{reserved}' is not for users to set; choose an option instead: {group}=<option>"
+    if override.is_sweep_override():
+        return None if sweep else _sweep_advice(override)
+    value = _plain(override.value())
+    if (odd := next((found for found in _keys(override._value) if not isinstance(found, str)), _NO_KEY)) is not _NO_KEY:
+        return f"expected texts as keys, found {show(odd)}; put it in quotes"
+    if key == EXPERIMENT:
+        return None if value is None or value == [] else _check_experiment(value)
+    if key.startswith("hydra"):
+        return _check_hydra(key, value)
+    if key in groups:
+        if isinstance(value, dict):
+            example = "<option>.<field>" if groups[key].several else "<field>"
+            return f"expected the name of an option, found a mapping; set values one by one: {key}.{example}=<value>"
+        return check_choice(key, value)
+    if "/" in key:
+        group, _, folder = key.partition("/")
+        if group in groups and not isinstance(value, dict | list):
+            return f"options of {group} are chosen as {group}={folder}/{value}"
+        return f"no group '{key}'{did_you_mean(key, groups)}"
+    return None
+
+
+def _sweep_advice(override: HydraOverride) -> str:
+    return (
+        "is a list of alternatives: add --multirun to run each of them, or write one value"
+        f" (a list stands in brackets: '{override.key_or_group}=[…]')"
+    )
+
+
+def _check_experiment(value: object) -> str | None:
+    names = experiment_names()
+    if value in names:
+        return None
+    listed = f"experiments: {', '.join(names)}" if names else "there is none yet"
+    if not isinstance(value, str):
+        return f"expected the name of one experiment, found {show(value)}; {listed}"
+    spelling = did_you_mean(value, names)
+    if not spelling:
+        spelling = next((f"; did you mean '{name}'?" for name in names if name.endswith(f"/{value}")), "")
+    return f"no experiment '{value}'{spelling}{' ' if spelling else '; '}{listed}"
+
+
+def _check_hydra(key: str, value: object) -> str | None:
+    if key in HYDRA_GROUPS:
+        choices = hydra_options(key)
+        if isinstance(value, str) and value in choices:
+            return None
+        return f"no option {show(value)}{did_you_mean(str(value), choices)}; options: {', '.join(choices)}"
+    settable = any(key == name or (name.endswith(".") and key.startswith(name)) for name in HYDRA_SETTINGS)
+    if not settable:
+        may = ", ".join(f"{name}*" if name.endswith(".") else name for name in (*HYDRA_SETTINGS, *HYDRA_GROUPS))
+        return f"cannot be set; of Hydra itself there is {may}"
+    if key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name") and not isinstance(
+        value, str
+    ):
+        return f"expected a text, found {show(value)}"
+    if key == "hydra.output_subdir" and value is not None:
+        return f"expected null (this application writes its own record of a run), found {show(value)}"
+    if key == "hydra.verbose" and not isinstance(value, bool | str | list):
+        return f"expected true, false, or the loggers to hear more of, found {show(value)}"
+    return None
+
+
+def _plain(value: Any) -> Any:
+    """A parsed value without the parser's own types."""
+    if isinstance(value, QuotedString):
+        return value.text
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    if isinstance(value, dict):
+        return {_plain(key): _plain(item) for key, item in value.items()}
+    return value
+
+
+def _keys(value: Any) -> Iterator[object]:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield _plain(key)
+            yield from _keys(item)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _keys(item)
+
+
+def _depth(text: str) -> int:
+    depth = deepest = 0
+    for bracket in re.findall(r"[\[{(\]})]", text):
+        depth += 1 if bracket in "[{(" else -1
+        deepest = max(deepest, depth)
+    return deepest

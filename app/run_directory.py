@@ -1,0 +1,128 @@
+"""A run's folder: how it is named, and the record that is written into it. Nothing here imports torch."""
+
+import json
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from secrets import token_hex
+from typing import Any, Final
+
+import yaml
+from omegaconf import OmegaConf
+
+from app.schemas.plain import to_plain
+from app.schemas.problems import Path as ConfigPath
+from app.schemas.problems import dotted
+from app.schemas.run import RunConfig
+from app.schemas.validation import Sources
+
+CONFIG_FILE: Final = "config.yaml"
+OVERRIDES_FILE: Final = "overrides.yaml"
+SOURCES_FILE: Final = "sources.yaml"
+ENVIRONMENT_FILE: Final = "environment.yaml"
+RESULT_FILE: Final = "result.json"
+
+_HELP: Final = """\
+app [train|test|check] [group=option ...] [path.to.a.field=value ...] [flags]
+
+  train   fit and then test; what `app` does without a command
+  test    measure the weights of checkpoint=<file> on the task's test split
+  check   say what is wrong with a config, without running anything
+
+== Options ==
+$APP_CONFIG_GROUPS
+experiment=<task>/<name> chooses a kept set of overrides.
+Tune several of a kind by name: callbacks=[checkpoint,early_stopping] callbacks.early_stopping.patience=9
+
+== Flags ==
+  --cfg job            print the composed config; --package <part> prints one part of it
+  --info defaults      print which options make it up
+  --multirun, -m       run every combination: app -m optimizer_spec.lr=1e-3,1e-4
+  --shell-completion   install=bash, install=fish; eval "$$(app -sc install=bash)"
+  --version, --help
+"""
+
+HYDRA_SETTINGS: Final[Mapping[str, Any]] = {
+    "run": {"dir": "${run_directory.root}/${task.name}/${run_name:}"},
+    "sweep": {"dir": "${run_directory.root}/${task.name}/${run_name:}", "subdir": "${hydra.job.num}"},
+    "job": {"name": "app", "chdir": False},
+    "output_subdir": None,
+    "help": {"app_name": "app", "template": _HELP},
+}
+"""Hydra's part in a run's folder: its place. The record of the run is ours, since Hydra's would hold secrets."""
+
+
+def run_name() -> str:
+    """A name no other run has, not even one started in the same second: `2026-01-31_12-00-00_5f0c91d2ab`."""
+    return f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{token_hex(5)}"
+
+
+def new_run_directory(config: RunConfig) -> Path:
+    """A path for a run that was not started from the command line; nothing is created."""
+    return Path(config.run_directory.root, config.task.name, run_name())
+
+
+def register_resolver() -> None:
+    """Let `hydra.run.dir` ask for a run's name; every mention of it in one config means the same run."""
+    if not OmegaConf.has_resolver("run_name"):
+        OmegaConf.register_new_resolver("run_name", run_name, use_cache=True)
+
+
+def write_record(
+    folder: Path, config: RunConfig, *, overrides: tuple[str, ...] = (), sources: Mapping[str, str] | None = None
+) -> None:
+    """Write what a run is made of, so that it can be understood and repeated: secrets masked."""
+    folder.mkdir(parents=True, exist_ok=True)
+    _write_yaml(folder / CONFIG_FILE, to_plain(config))
+    _write_yaml(folder / OVERRIDES_FILE, list(overrides))
+    _write_yaml(folder / SOURCES_FILE, dict(sources or {}))
+    _write_yaml(folder / ENVIRONMENT_FILE, {"git": git_state(), "packages": package_versions()})
+
+
+def value_sources(config: RunConfig, sources: Sources) -> dict[str, str]:
+    """For every value of a config, by dotted path, what set it: a file and place, an override, or `default`."""
+
+    def values(node: object, path: ConfigPath) -> Iterator[ConfigPath]:
+        items: Iterable[tuple[str | int, object]] = ()
+        if isinstance(node, dict):
+            items = node.items()
+        elif isinstance(node, list) and any(isinstance(item, dict) for item in node):
+            items = enumerate(node)
+        children = [found for key, item in items if key != "_target_" for found in values(item, (*path, key))]
+        yield from children or [path]
+
+    return {dotted(path): sources.of(path) or "default" for path in values(to_plain(config), ())}
+
+
+def write_result(folder: Path, result: Mapping[str, Any]) -> None:
+    """Write what came of a run."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / RESULT_FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def package_versions() -> dict[str, str]:
+    """Every installed distribution with its version."""
+    found = {dist.metadata["Name"]: dist.version for dist in distributions()}
+    return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
+
+
+def git_state() -> dict[str, Any] | None:
+    """The commit this code is at and whether it was changed since; None outside a checkout."""
+    commit = _git("rev-parse", "HEAD")
+    return None if commit is None else {"commit": commit, "dirty": bool(_git("status", "--porcelain"))}
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", *arguments], cwd=Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
+def _write_yaml(file: Path, content: object) -> None:
+    file.write_text(yaml.safe_dump(content, sort_keys=False, allow_unicode=True), encoding="utf-8")

@@ -1,0 +1,135 @@
+"""The commands that run a checked config: `train` fits and then tests, `test` measures a checkpoint."""
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning import LightningModule, Trainer
+from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning.pytorch.callbacks import ModelCheckpoint
+from rich.console import Console
+from rich.table import Column, Table
+
+from app.builders.loggers import build_loggers, close_loggers
+from app.builders.run import Run, build_run
+from app.compose import Composed
+from app.run_directory import value_sources, write_result
+from app.schemas.plain import to_plain
+from app.schemas.problems import AppError, first_line
+
+
+def train(composed: Composed, run_directory: str) -> float | None:
+    """Train, then test the best checkpoint.
+
+    Returns:
+        The value of the task's monitor, at the best checkpoint if one is kept for it: what a sweep is judged by.
+    """
+    with _running(composed, run_directory) as (run, result):
+        run.trainer.fit(model=run.module, datamodule=run.datamodule)
+        best = _best_checkpoint(run.trainer)
+        score = _score(run.trainer, composed.config.task.monitor)
+        result |= {
+            "epochs": run.trainer.current_epoch,
+            "steps": run.trainer.global_step,
+            "checkpoint": best,
+            "monitor": composed.config.task.monitor,
+            "score": score,
+        }
+        _test(run, best, result)
+    return score
+
+
+def test(composed: Composed, run_directory: str) -> None:
+    """Measure the weights of `checkpoint` on the task's test split."""
+    checkpoint = composed.config.checkpoint
+    assert checkpoint is not None, "the command line asks for it"
+    with _running(composed, run_directory) as (run, result):
+        result["checkpoint"] = checkpoint
+        _test(run, checkpoint, result)
+
+
+@contextmanager
+def _running(composed: Composed, run_directory: str) -> Iterator[tuple[Run, dict[str, Any]]]:
+    """A built run and the result to fill; whatever happens, loggers are closed and the result is written."""
+    config = composed.config
+    folder = Path(run_directory)
+    started = time.monotonic()
+    result: dict[str, Any] = {"status": "failed", "task": config.task.name, "seed": config.seed_params.seed}
+    loggers = build_loggers(config.logger, run_directory=folder, run_config=to_plain(config))
+    run: Run | None = None
+    try:
+        sources = value_sources(config, composed.sources)
+        run = build_run(config, run_directory=folder, loggers=loggers, overrides=composed.overrides, sources=sources)
+        yield run, result
+        result["status"] = "completed"
+    except MisconfigurationException as error:
+        raise AppError(f"Lightning cannot run this: {error}") from error
+    finally:
+        close_loggers(loggers, failed=result["status"] == "failed")
+        result["seconds"] = round(time.monotonic() - started, 1)
+        if run is None or run.trainer.is_global_zero:
+            write_result(folder, result)
+    if run.trainer.is_global_zero:
+        _show(result, folder)
+
+
+def _test(run: Run, checkpoint: str | None, result: dict[str, Any]) -> None:
+    if checkpoint is not None:
+        _load_weights(run.module, checkpoint)
+    (metrics,) = run.trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
+    result["test"] = dict(metrics)
+    result["test_fingerprint"] = getattr(run.datamodule, "verified_fingerprint", None)
+
+
+def _load_weights(module: LightningModule, file: str) -> None:
+    """Put a checkpoint's weights into the module; nothing but tensors and plain containers is read from the file.
+
+    Raises:
+        AppError: when the file is no checkpoint, or one of another model.
+    """
+    try:
+        weights = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
+    except Exception as error:  # a file that is no checkpoint fails in whatever way its bytes lead to
+        raise AppError(f"{file} is not a checkpoint: {first_line(error)}") from error
+    ours = module.state_dict()
+    other = [name for name in {**ours, **weights} if _shape(ours, name) != _shape(weights, name)]
+    if other:
+        some = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
+        raise AppError(
+            f"{file} holds the weights of another model than {type(module).__name__}: {some} differ;"
+            " test it with the options it was trained with"
+        )
+    module.load_state_dict(weights)
+
+
+def _shape(weights: Mapping[str, Any], name: str) -> object:
+    return getattr(weights.get(name), "shape", None)
+
+
+def _best_checkpoint(trainer: Trainer) -> str | None:
+    """The checkpoint with the best monitored value, or the newest; None when none is kept."""
+    callback = trainer.checkpoint_callback
+    if not isinstance(callback, ModelCheckpoint):
+        return None
+    return callback.best_model_path or callback.last_model_path or None
+
+
+def _score(trainer: Trainer, monitor: str) -> float | None:
+    callback = trainer.checkpoint_callback
+    if isinstance(callback, ModelCheckpoint) and callback.monitor == monitor and callback.best_model_score is not None:
+        return float(callback.best_model_score)
+    value = trainer.callback_metrics.get(monitor)
+    return None if value is None else float(value)
+
+
+def _show(result: Mapping[str, Any], folder: Path) -> None:
+    table = Table("test metric", Column("value", justify="right"), title=f"{result['task']}, seed {result['seed']}")
+    for name, value in result["test"].items():
+        table.add_row(name, f"{value:.4f}")
+    console = Console()
+    console.print(table)
+    shown = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    console.print(f"run directory: {shown}", soft_wrap=True)

@@ -1,0 +1,211 @@
+"""The command line as a user meets it: real subprocesses for what the shell sees, `main` in-process for the rest."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+from app.cli import main
+
+SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "module=digits/mlp"]
+QUIET = ["callbacks=[checkpoint]"]
+
+
+@pytest.fixture(autouse=True)
+def _in_an_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["app"])
+
+
+def run_app(*words: str, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "app", *words],
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent), **environment},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+
+
+def only_run(root: Path) -> Path:
+    (run,) = (root / "runs" / "digits").iterdir()
+    return run
+
+
+@pytest.mark.slow
+def test_training_ends_with_test_metrics_and_the_run_directory(tmp_path: Path) -> None:
+    done = run_app(*SHORT, cwd=tmp_path)
+
+    assert done.returncode == 0, done.stderr
+    run = only_run(tmp_path)
+    assert f"run directory: {run.relative_to(tmp_path)}" in done.stdout
+    result = json.loads((run / "result.json").read_text())
+    for metric, value in result["test"].items():
+        assert re.search(rf"{metric}\s.*{value:.4f}", done.stdout)
+    assert set(result["test"]) == {"test/loss", "test/accuracy", "test/f1"}
+    assert "Traceback" not in done.stderr
+
+
+def test_a_run_leaves_its_record(tmp_path: Path) -> None:
+    assert main([*SHORT, *QUIET, "optimizer_spec.lr=0.01"]) == 0
+
+    run = only_run(tmp_path)
+    assert {file.name for file in run.iterdir()} >= {
+        "app.log",
+        "checkpoints",
+        "config.yaml",
+        "environment.yaml",
+        "metrics.csv",
+        "overrides.yaml",
+        "result.json",
+        "sources.yaml",
+    }
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    assert config["optimizer_spec"]["lr"] == 0.01
+    assert "optimizer_spec.lr=0.01" in yaml.safe_load((run / "overrides.yaml").read_text())
+    sources = yaml.safe_load((run / "sources.yaml").read_text())
+    assert sources["optimizer_spec.lr"] == "optimizer_spec.lr=0.01"
+    assert sources["optimizer_spec.eps"] == "default"
+    assert sources["module.model_config.dropout"] == "module=digits/mlp"
+    environment = yaml.safe_load((run / "environment.yaml").read_text())
+    assert (
+        environment["packages"]["torch"] == torch.__version__.partition("+")[0]
+        or "+" in environment["packages"]["torch"]
+    )
+    assert set(environment["git"] or {"commit", "dirty"}) == {"commit", "dirty"}
+    result = json.loads((run / "result.json").read_text())
+    assert result["status"] == "completed"
+    assert result["test_fingerprint"] == config["task"]["test_fingerprint"]
+    assert Path(result["checkpoint"]).is_file()
+
+
+def test_a_checkpoint_holds_its_config_and_is_tested_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*SHORT, *QUIET]) == 0
+    run = only_run(tmp_path)
+    first = json.loads((run / "result.json").read_text())
+    checkpoint = torch.load(first["checkpoint"], weights_only=True)
+    assert checkpoint["config"] == yaml.safe_load((run / "config.yaml").read_text())
+
+    assert main(["test", "module=digits/mlp", *QUIET, f"checkpoint={first['checkpoint']}", "hydra.run.dir=again"]) == 0
+    assert json.loads(Path("again/result.json").read_text())["test"] == first["test"]
+
+    capsys.readouterr()
+    assert main(["test", "module=digits/cnn", *QUIET, f"checkpoint={first['checkpoint']}", "hydra.run.dir=other"]) == 1
+    assert "holds the weights of another model than CNNModule" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "notes.txt").write_text("not a checkpoint")
+
+    assert main(["test", *QUIET, "checkpoint=notes.txt"]) == 1
+
+    assert capsys.readouterr().err.startswith("notes.txt is not a checkpoint: ")
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["test"], "checkpoint: needs a file to measure: app test checkpoint=<file>"),
+        (["test", "checkpoint=nowhere.ckpt"], "checkpoint: no file 'nowhere.ckpt'"),
+        (["checkpoint=some.ckpt"], "checkpoint: is what `app test` measures; training starts from the seed"),
+        (["tset"], "expected key=value, or a command first; did you mean 'test'?   tset"),
+        (["--config-dir=x"], "no flag --config-dir; there is --help"),
+        (["--mutlirun"], "no flag --mutlirun; did you mean '--multirun'?   --mutlirun"),
+        (["--experimental-rerun=x.pickle"], "no flag --experimental-rerun"),
+        (["--cfg", "jbo"], "--cfg takes 'job', 'hydra' or 'all'   --cfg jbo"),
+        (["-m", "optimizer_spec.lr=1e-3,fast"], "optimizer_spec.lr: expected a number above 0, found 'fast'"),
+        (["-m", "optimizer_spec=adam,sdg"], "optimizer_spec: no option 'sdg'; did you mean 'sgd'?"),
+    ],
+)
+def test_a_wrong_command_line_is_answered_with_status_2_and_leaves_nothing(
+    words: list[str], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+
+    assert capsys.readouterr().err.startswith(message)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_check_says_so_when_nothing_is_wrong(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "optimizer_spec=sgd"]) == 0
+
+    assert capsys.readouterr().out == "no problem found\n"
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["", "train ", "check "])
+def test_completion_knows_options_and_fields(command: str, tmp_path: Path) -> None:
+    def complete(word: str) -> list[str]:
+        line = f"app {command}{word}"
+        done = run_app("-sc", "query=bash", cwd=tmp_path, COMP_LINE=line, COMP_POINT=str(len(line)))
+        return done.stdout.split()
+
+    assert "optimizer_spec=sgd" in complete("optimizer_spec=s")
+    assert complete("trainer.max_e") == ["trainer.max_epochs="]
+
+
+def test_help_and_config_are_shown(tmp_path: Path) -> None:
+    shown = run_app("--help", cwd=tmp_path).stdout
+    assert "app [train|test|check]" in shown
+    assert "optimizer_spec: adadelta, adafactor, adagrad, adam, " in shown
+
+    config = yaml.safe_load(run_app("--cfg", "job", "optimizer_spec.lr=0.5", cwd=tmp_path).stdout)
+    assert config["optimizer_spec"]["lr"] == 0.5
+    assert "optimizer_spec/sgd" in run_app("--info", "defaults", "optimizer_spec=sgd", cwd=tmp_path).stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_multirun_trains_every_job_in_its_own_folder(tmp_path: Path) -> None:
+    assert main(["-m", *SHORT, *QUIET, "optimizer_spec.lr=1e-3,1e-2"]) == 0
+
+    sweep = only_run(tmp_path)
+    rates = [yaml.safe_load((sweep / job / "config.yaml").read_text())["optimizer_spec"]["lr"] for job in ("0", "1")]
+    assert rates == [1e-3, 1e-2]
+    results = [json.loads((sweep / job / "result.json").read_text()) for job in ("0", "1")]
+    assert results[0]["score"] != results[1]["score"]
+
+
+def test_a_job_that_fails_is_marked_and_the_sweep_does_not_succeed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths = "optimizer_spec.params={.head:{lr:1e-3}},{.haed:{lr:1e-3}}"
+
+    assert main(["-m", *SHORT, *QUIET, paths]) == 2
+
+    assert "did you mean" in capsys.readouterr().err
+    sweep = only_run(tmp_path)
+    states = [json.loads((sweep / job / "result.json").read_text())["status"] for job in ("0", "1")]
+    assert states == ["completed", "failed"]
+
+
+SECRET = "k3y-0f-n0b0dy"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("multirun", [[], ["-m", "optimizer_spec.lr=1e-3,1e-2"]])
+@pytest.mark.parametrize("typed", [f"logger.wandb.api_key={SECRET}", "logger.wandb.api_key=${oc.env:MY_KEY}"])
+def test_a_secret_is_in_no_file_of_the_run(typed: str, multirun: list[str], tmp_path: Path) -> None:
+    done = run_app(
+        *SHORT, *multirun, "logger=[csv,wandb]", "logger.wandb.mode=offline", typed, cwd=tmp_path, MY_KEY=SECRET
+    )
+
+    assert done.returncode == 0, done.stderr
+    files = [file for file in tmp_path.rglob("*") if file.is_file()]
+    assert any(file.suffix == ".wandb" for file in files)
+    assert [str(file) for file in files if SECRET.encode() in file.read_bytes()] == []
+    assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_folder_that_cannot_be_made_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["run_directory.root=/dev/null/runs"]) == 1
+
+    assert capsys.readouterr().err.startswith("cannot make the run's folder: ")
