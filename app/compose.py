@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, cast
 
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -134,14 +134,13 @@ def _compose(
     words = [f"{group}={_word(value)}" for group, value in chosen.items()]
     words += [override.text for override in settings if override.path[0] in HYDRA_GROUPS]
     try:
-        cfg = ConfigLoaderImpl(create_config_search_path(None)).load_configuration(
-            CONFIG_NAME, words, RunMode.RUN, from_shell=False
-        )
+        cfg = _chosen(tuple(words))
     except (HydraException, OmegaConfBaseException) as error:
         problems.append(Problem(path="", message=f"cannot be composed: {first_line(error)}"))
         return None
-    for override in settings:
-        problems += _check_setting(cfg, override)
+    if settings:
+        cfg = deepcopy(cfg)
+        problems += [problem for override in settings for problem in _check_setting(cfg, override)]
     tree = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
     del tree["hydra"]
     for experiment in experiments:
@@ -151,6 +150,13 @@ def _compose(
         if override.kind == "value":
             problems += _put(tree, override.path, override.value, override.typed)
     return tree
+
+
+@lru_cache(maxsize=64)
+def _chosen(words: tuple[str, ...]) -> DictConfig:
+    """What Hydra makes of the choices alone, which a sweep's jobs mostly share; whoever changes it copies it first."""
+    loader = ConfigLoaderImpl(create_config_search_path(None))
+    return loader.load_configuration(CONFIG_NAME, list(words), RunMode.RUN, from_shell=False)
 
 
 def _word(value: object) -> str:
@@ -169,6 +175,8 @@ def _put(tree: dict[str, Any], path: Path, value: object, source: str) -> Iterat
             if not re.fullmatch("[0-9]{1,6}", str(part)) or int(part) >= len(node):
                 yield Problem(path=dotted(here), message=_no_position(dotted(path[:place]), len(node)), source=source)
                 return
+            step = int(part)
+        elif part not in node and re.fullmatch("[0-9]{1,9}", str(part)) and any(type(key) is int for key in node):
             step = int(part)
         if place == len(path) - 1:
             break

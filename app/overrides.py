@@ -24,7 +24,6 @@ DEEPEST_LEVEL: Final = 20
 
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w-]*([./][\w-]+)*(@[\w.]*)?")
 _POSITION = re.compile(r"\[(\d+)\]")
-_NO_KEY: Final = object()
 
 HYDRA_SETTINGS: Final = (
     "hydra.run.dir",
@@ -138,8 +137,9 @@ def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
     if override.is_sweep_override():
         return None if sweep else _sweep_advice(override)
     value = _plain(override.value())
-    if (odd := next((found for found in _keys(override._value) if not isinstance(found, str)), _NO_KEY)) is not _NO_KEY:
-        return f"expected texts as keys, found {show(odd)}; put it in quotes"
+    for inner in _keys(override._value):
+        if type(inner) not in (str, int):
+            return f"expected texts as keys, found {show(inner)}; put it in quotes"
     if key == EXPERIMENT:
         return None if value is None or value == [] else _check_experiment(value)
     if key.startswith("hydra"):

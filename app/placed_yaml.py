@@ -132,11 +132,11 @@ class _Reader:
         for event in self._until(yaml.MappingEndEvent):
             key_node = self._node(event, path)
             key, place = key_node.value, key_node.place
-            at = path if key is REFUSED else (*path, key if isinstance(key, str | int) else show(key_node.plain()))
+            at = path if key is REFUSED else (*path, key if type(key) in (str, int) else show(key_node.plain()))
             value = self._node(next(self._events), at)
             if key is REFUSED:
                 continue
-            if not isinstance(key, str) and type(key) is not int:
+            if type(key) not in (str, int):
                 self.fault(at, f"expected a text as key, found {show(key_node.plain())}", place)
             elif key == "<<":
                 self.fault(at, "merge keys are not read; build on another file in defaults", place)

@@ -56,11 +56,12 @@ def build_trainer(
 
 
 def route_lightning_logging() -> None:
-    """Let Lightning's log lines go through the root logger alone, so that each appears once.
+    """Let Lightning's log lines go through the root logger alone, so that each appears once, and leave out its tips.
 
     Lightning gives its loggers handlers of their own when it is imported. Under Hydra, which has configured the root
     logger, every line would then be printed twice. Without any handler at the root they are left as they are.
     """
+    logging.getLogger("lightning.pytorch.utilities.rank_zero").addFilter(_is_about_the_run)
     if not logging.getLogger().hasHandlers():
         return
     for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
@@ -69,6 +70,11 @@ def route_lightning_logging() -> None:
             if type(handler) is logging.StreamHandler:
                 logger.removeHandler(handler)
         logger.propagate = True
+
+
+def _is_about_the_run(record: logging.LogRecord) -> bool:
+    """Whether a line of Lightning's says something of the run: not what else one might install, or left as it is."""
+    return not record.getMessage().startswith(("💡 Tip", "Trainer already configured with model summary callbacks"))
 
 
 def _plugin(name: str) -> Any:

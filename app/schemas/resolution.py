@@ -13,7 +13,7 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 from omegaconf.grammar_visitor import GrammarVisitor
 
-from app.schemas.problems import Path, did_you_mean, dotted, show
+from app.schemas.problems import Path, did_you_mean, dotted, first_line, show
 from app.schemas.schema import Fault
 
 UNRESOLVED: Final = object()
@@ -26,7 +26,10 @@ LONGEST_TEXT: Final = 1_000
 """Characters of a text that interpolates."""
 
 DEEPEST_LEVEL: Final = 10
-"""Interpolations inside interpolations."""
+"""Interpolations written inside interpolations."""
+
+LONGEST_CHAIN: Final = 10
+"""Interpolations that lead to interpolations."""
 
 _STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _TEXT: Final = ("configValue", "DEFAULT_MODE")
@@ -51,6 +54,7 @@ class _Resolver:
         self._done: dict[Path, object] = {}
         self._open: list[Path] = []
         self._left = LARGEST_TREE
+        self._chain = 0
 
     def at(self, path: Path, raw: object) -> object:
         """What stands at a path once resolved."""
@@ -69,14 +73,20 @@ class _Resolver:
         return value
 
     def _text(self, path: Path, text: str) -> object:
+        self._chain += 1
         try:
-            return _evaluate(text, lambda reference: self.follow(path, reference))
+            if self._chain > LONGEST_CHAIN:
+                message = f"more than {LONGEST_CHAIN} interpolations lead on from one to the next"
+            else:
+                return _evaluate(text, lambda reference: self.follow(path, reference))
         except _StopError as stop:
             message = str(stop)
         except GrammarParseError:
             message = f"{show(text)} is no interpolation; {_THERE_IS}"
         except (OmegaConfBaseException, ValueError, RecursionError) as error:
-            message = f"{show(text)} cannot be resolved: {str(error).splitlines()[0] if str(error) else 'too deep'}"
+            message = f"{show(text)} cannot be resolved: {first_line(error)}"
+        finally:
+            self._chain -= 1
         if message:
             self.faults.append(Fault(path, message))
         return UNRESOLVED
@@ -158,10 +168,13 @@ def _target(path: Path, reference: str) -> Path:
 def _step(node: object, part: str | int) -> str | int | None:
     """The key or list position in `node` that a part of a reference means; None when there is none."""
     if isinstance(node, dict):
-        return part if part in node else None
-    if isinstance(node, list) and re.fullmatch("[0-9]{1,9}", str(part)) and int(part) < len(node):
-        return int(part)
-    return None
+        return next((key for key in (part, _number(part)) if key in node), None)
+    position = _number(part)
+    return position if isinstance(node, list) and position is not None and position < len(node) else None
+
+
+def _number(part: str | int) -> int | None:
+    return int(part) if re.fullmatch("[0-9]{1,9}", str(part)) else None
 
 
 def _missing(reference: str, target: Path, place: int, node: object) -> str:

@@ -231,11 +231,8 @@ def _faults(cls: type, values: Mapping[str, object], error: ValidationError) -> 
         fault = _fault(cls, values, detail)
         found.setdefault(fault.path, fault)
     # A list with a wrong element is also not the list that was expected; the element says it better.
-    return [
-        fault
-        for path, fault in found.items()
-        if not any(len(other) > len(path) and other[: len(path)] == path for other in found)
-    ]
+    around = {path[:length] for path in found for length in range(len(path))}
+    return [fault for path, fault in found.items() if path not in around]
 
 
 def _fault(cls: type, values: Mapping[str, object], detail: ErrorDetails) -> Fault:
@@ -266,11 +263,8 @@ def _no_such_field(cls: type, name: str, values: Mapping[str, object] | None = N
     fields = field_types(cls)
     if name.partition(".")[0] in fields:
         return f"{cls.__name__} has no such field; write it nested, {name.replace('.', ': {', 1)}: …}}"
-    deeper = [
-        f"{part}.{name}"
-        for part, value in (values or {}).items()
-        if is_schema(type(value)) and name in field_types(cast(Any, type(value)))
-    ]
+    parts: dict[str, Any] = {part: type(values[part]) for part in fields if values and part in values}
+    deeper = [f"{part}.{name}" for part, kind in parts.items() if is_schema(kind) and name in field_types(kind)]
     meant = f"; did you mean '{deeper[0]}'?" if len(deeper) == 1 else did_you_mean(name, fields)
     return f"{cls.__name__} has no such field{meant or '; it has ' + ', '.join(fields)}"
 

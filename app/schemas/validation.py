@@ -4,7 +4,7 @@
 of this project and nothing else.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
@@ -36,16 +36,20 @@ class Sources:
     """Where the values of a config were set, in the order in which they took effect."""
 
     def __init__(self, assignments: Iterable[tuple[Path, str]] = ()) -> None:
-        self._assignments: Sequence[tuple[tuple[str, ...], str]] = [
-            (_typed(path), source) for path, source in assignments
-        ]
+        self._exact: dict[tuple[str, ...], tuple[int, str]] = {}
+        self._inside: dict[tuple[str, ...], tuple[int, str]] = {}
+        for place, (set_at, source) in enumerate(assignments):
+            path = _typed(set_at)
+            self._exact[path] = (place, source)
+            self._inside.update({path[:length]: (place, source) for length in range(len(path))})
 
     def of(self, path: Path) -> str | None:
         """What last set the value at `path`: it, something around it, or else something inside it."""
         asked = _typed(path)
-        around = [source for set_at, source in self._assignments if asked[: len(set_at)] == set_at]
-        inside = [source for set_at, source in self._assignments if set_at[: len(asked)] == asked]
-        return next(reversed(around or inside), None)
+        prefixes = (asked[:length] for length in range(len(asked) + 1))
+        around = [self._exact[prefix] for prefix in prefixes if prefix in self._exact]
+        _, source = max(around) if around else self._inside.get(asked, (0, None))
+        return source
 
 
 def check(config: object, schema: type[T], sources: Sources | None = None) -> T:

@@ -189,6 +189,14 @@ def test_a_log_line_appears_once_through_the_root_logger() -> None:
     assert _printed(route=True) == ["root: a line", "root: another"]
 
 
+def test_lightnings_tips_are_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    route_lightning_logging()
+    with caplog.at_level(logging.INFO):
+        build(tmp_path)
+    assert "GPU available" in caplog.text
+    assert "Tip" not in caplog.text
+
+
 def test_without_a_root_handler_lightnings_own_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logging.getLogger(), "handlers", [])
     logger = logging.getLogger("lightning")
