@@ -3,11 +3,11 @@
 Hydra runs the jobs and answers `--help`, `--cfg`, `--info` and completion; a wrong config never reaches it.
 """
 
+import gc
 import os
 import re
 import sys
 from collections.abc import Callable, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Final, cast
 
@@ -17,6 +17,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
+import app
 from app.compose import CONFIG_NAME, compose, compose_sweep, prepare
 from app.schemas.plain import secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
@@ -66,7 +67,7 @@ def _run(arguments: list[str]) -> int:
     command = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "train"
     flags, overrides = _split(arguments)
     if "--version" in flags:
-        print(f"typed-lightning-app {version('typed-lightning-app')}")
+        print(f"typed-lightning-app {app.__version__}")
         return 0
     prepare()
     if "--shell-completion" in flags:
@@ -111,6 +112,7 @@ def _hydra(command: str, words: list[str]) -> int:
     def job(_: DictConfig) -> float | None:
         nonlocal started, failure
         started = True
+        gc.enable()
         settings = HydraConfig.get()
         composed = compose(_overrides_as_typed(settings))
         # Lightning starts a run's other processes with these arguments, in this folder.

@@ -4,7 +4,6 @@ import json
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from importlib.metadata import distributions
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -104,6 +103,8 @@ def write_result(folder: Path, result: Mapping[str, Any]) -> None:
 
 def package_versions() -> dict[str, str]:
     """Every installed distribution with its version."""
+    from importlib.metadata import distributions  # needed by runs alone, and slow to import
+
     found = {dist.metadata["Name"]: dist.version for dist in distributions()}
     return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 

@@ -40,7 +40,7 @@ def expected(annotation: Any) -> str:
     if origin is Literal:
         return _alternatives([show(choice) for choice in arguments])
     if origin in (Union, types.UnionType):
-        return _alternatives([expected(argument) for argument in arguments])
+        return _alternatives([words for argument in arguments for words in _choices(argument)])
     if origin is tuple and arguments[-1] is Ellipsis:
         return f"a list, each {expected(arguments[0])}"
     if origin is tuple:
@@ -76,6 +76,13 @@ def _list(annotation: Any, shortest: int, longest: int | None) -> str:
     if longest is not None:
         return f"a list of {shortest} to {longest} entries{each}"
     return f"a list that is not empty{each}" if shortest == 1 else f"a list of at least {shortest} entries{each}"
+
+
+def _choices(annotation: Any) -> list[str]:
+    """One member of a union; a literal's choices and a boolean's stand beside the union's other members."""
+    if get_origin(annotation) is Literal:
+        return [show(choice) for choice in get_args(annotation)]
+    return ["true", "false"] if annotation is bool else [expected(annotation)]
 
 
 def _alternatives(words: Sequence[str]) -> str:

@@ -103,7 +103,7 @@ class _StoredOption(ConfigNode):
 
     def __init__(self, placeholder: ConfigNode, option: Option) -> None:
         vars(self).update(vars(placeholder))
-        self._key = (option.group.name, option.name)  # a name, since Hydra copies its whole store for each composition
+        self._key = (option.group.name, option.name)
         del self.node
 
     def __getattr__(self, name: str) -> Any:
@@ -111,6 +111,10 @@ class _StoredOption(ConfigNode):
             raise AttributeError(name)
         group, option = self._key
         return options[group][option].node
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> "_StoredOption":
+        # Hydra copies its whole store for every group it lists. An entry never changes; its node is copied on loading.
+        return self
 
 
 def _store(option: Option) -> None:

@@ -7,7 +7,7 @@ when it is made and on every assignment. Whatever is wrong with it comes back as
 import dataclasses
 import inspect
 from collections.abc import Callable, Collection, Iterator, Mapping
-from functools import cache
+from functools import cache, partial
 from types import UnionType
 from typing import (
     Annotated,
@@ -24,7 +24,7 @@ from typing import (
 )
 
 from pydantic import ConfigDict, SecretStr, TypeAdapter, ValidationError
-from pydantic_core import ArgsKwargs, ErrorDetails, SchemaValidator
+from pydantic_core import ArgsKwargs, ErrorDetails, PydanticKnownError, SchemaValidator, core_schema
 
 from app.schemas.expectations import expected
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
@@ -190,7 +190,28 @@ def _raise(cls: type, faults: Collection[Fault]) -> None:
 @cache
 def _validator(cls: type) -> SchemaValidator:
     """Pydantic's validator, made on first use: a run looks at a dozen schemas, and making all would take too long."""
-    return cast(SchemaValidator, TypeAdapter(cls).validator)
+    adapter: TypeAdapter[Any] = TypeAdapter(cls)
+    strict = _with_strict_literals(adapter.core_schema)
+    return cast(SchemaValidator, adapter.validator) if strict is adapter.core_schema else SchemaValidator(strict)
+
+
+def _with_strict_literals(core: Any) -> Any:
+    """Pydantic's inner schema with literals that take their own type only: to Python, true and 1.0 equal 1."""
+    if isinstance(core, list):
+        items = [_with_strict_literals(item) for item in core]
+        return items if any(new is not old for new, old in zip(items, core, strict=True)) else core
+    if not isinstance(core, dict):
+        return core
+    if core.get("type") == "literal" and not all(isinstance(choice, str) for choice in core["expected"]):
+        return core_schema.no_info_before_validator_function(partial(_one_of, core["expected"]), cast(Any, core))
+    changed = {key: new for key, old in core.items() if (new := _with_strict_literals(old)) is not old}
+    return {**core, **changed} if changed else core
+
+
+def _one_of(choices: Collection[object], value: object) -> object:
+    if not any(choice == value and type(choice) is type(value) for choice in choices):
+        raise PydanticKnownError("literal_error", {"expected": show(list(choices))})
+    return value
 
 
 def _signature(cls: Any) -> inspect.Signature:

@@ -1,0 +1,173 @@
+"""Write `options.md`: every group, option and field, from the schemas themselves; `make docs` calls this."""
+
+import ast
+import dataclasses
+import inspect
+import itertools
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Final
+
+from app.schemas.expectations import expected
+from app.schemas.problems import show
+from app.schemas.registry import Group, Option, groups, options
+from app.schemas.run import DEFAULT_OPTIONS, RunConfig
+from app.schemas.schema import alternatives, element_type, field_types, frozen, has_default, is_schema
+from app.tasks import import_task_configs
+
+FILE: Final = Path(__file__).with_name("options.md")
+
+_INTRODUCTION: Final = """\
+# Every group, option and field
+
+Written by `make docs`, from the schemas.
+
+An option is chosen with `group=option`, a value is set with its path: `optimizer_spec=sgd optimizer_spec.lr=0.1`.
+Options of `callbacks` and `logger` are chosen together and stand under their names:
+`callbacks=[checkpoint,early_stopping] callbacks.early_stopping.patience=9`.
+"""
+
+
+def document() -> str:
+    """The text of `options.md`."""
+    import_task_configs()
+    parts: dict[type, None] = {}
+    lines = [_INTRODUCTION, *_run()]
+    for name in DEFAULT_OPTIONS:
+        lines += _group(groups[name], parts)
+    lines += ["## Parts", "", "What stands inside the options above.", ""]
+    described: set[type] = set()
+    while left := [part for part in parts if part not in described]:
+        for part in left:
+            described.add(part)
+            lines += [f"### {part.__name__}", "", _summary(part), "", *_fields(part, field_types(part), parts)]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _run() -> Iterator[str]:
+    yield from ("## A run", "", "| path | holds | default |", "|---|---|---|")
+    for name in field_types(RunConfig):
+        default = f"`{_plainly(DEFAULT_OPTIONS[name])}`" if name in DEFAULT_OPTIONS else _default(RunConfig, name, {})
+        yield _row(f"`{name}`", sentences(RunConfig)[name], default)
+    yield ""
+    for name, annotation in field_types(RunConfig).items():
+        if is_schema(annotation) and name not in groups:
+            yield from (f"### {name}", "", _summary(annotation), "", *_fields(annotation, field_types(annotation), {}))
+
+
+def _group(group: Group, parts: dict[type, None]) -> Iterator[str]:
+    named = _in_order(options[group.name])
+    yield from (f"## {group.name}", "", _summary(group.base), "")
+    yield from ("| option | configures | what it is |", "|---|---|---|")
+    for name, option in named.items():
+        chosen = ", ".join(f"`{key}={_plainly(value)}`" for key, value in option.preset.items())
+        what = f"with {chosen}" if group.presets_only and chosen else _summary(option.schema).splitlines()[0]
+        yield _row(f"`{group.name}={name}`", f"`{option.target}`", what)
+    yield ""
+    shared = field_types(group.base)
+    if shared:
+        yield from ("Every option has:" if not group.presets_only else "Each is this, with other defaults:", "")
+        yield from _fields(group.base, shared, parts)
+    seen: set[type] = {group.base}
+    for option in named.values():
+        own = _own_fields(option, group.base)
+        if own and option.schema not in seen:
+            seen.add(option.schema)
+            names = ", ".join(name for name, other in named.items() if other.schema is option.schema)
+            yield from (f"### {names}", "", _summary(option.schema), "")
+            yield from _fields(option.schema, own, parts, option.preset)
+
+
+def _in_order(named: Mapping[str, Option]) -> Mapping[str, Option]:
+    """The options as they are registered, those of each task together whichever task was imported first."""
+    return dict(sorted(named.items(), key=lambda item: item[0].partition("/")[0] if "/" in item[0] else ""))
+
+
+def _own_fields(option: Option, base: type) -> Mapping[str, Any]:
+    """What the option's schema adds to the base of its group, or has otherwise than that."""
+    shared = field_types(base)
+    return {
+        name: annotation
+        for name, annotation in field_types(option.schema).items()
+        if name not in shared
+        or annotation != shared[name]
+        or _default(option.schema, name, {}) != _default(base, name, {})
+    }
+
+
+def _fields(
+    schema: type, fields: Mapping[str, Any], parts: dict[type, None], preset: Mapping[str, object] | None = None
+) -> Iterator[str]:
+    yield from ("| field | takes | default | meaning |", "|---|---|---|---|")
+    for name, annotation in fields.items():
+        parts.update(dict.fromkeys(_parts_of(annotation)))
+        yield _row(f"`{name}`", expected(annotation), _default(schema, name, preset or {}), sentences(schema)[name])
+    yield ""
+
+
+def _default(schema: type, name: str, preset: Mapping[str, object]) -> str:
+    if name in preset:
+        return f"`{_plainly(preset[name])}`"
+    if not has_default(schema, name):
+        return "needs a value"
+    field = next(field for field in dataclasses.fields(schema) if field.name == name)
+    factory = field.default_factory
+    value = field.default if factory is dataclasses.MISSING else factory()
+    return "see below" if is_schema(type(value)) else f"`{_plainly(value)}`"
+
+
+def _plainly(value: object) -> str:
+    """A value as a user types it."""
+    value = frozen(value)
+    if isinstance(value, tuple):
+        return f"[{','.join(map(_plainly, value))}]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_plainly(item)}" for key, item in value.items()) + "}"
+    return value if isinstance(value, str) and value.strip() else show(value)
+
+
+def _parts_of(annotation: Any) -> Iterator[type]:
+    """The schemas inside a field's type that belong to no group."""
+    for member in alternatives(annotation):
+        inner = [member, element_type(member, 0), element_type(member, "")]
+        for found in inner:
+            if is_schema(found) and not any(issubclass(found, group.base) for group in groups.values()):
+                yield found
+
+
+def _summary(schema: type) -> str:
+    return inspect.cleandoc(ast.get_docstring(_definitions(schema.__module__)[schema.__name__]) or "")
+
+
+@cache
+def sentences(schema: type) -> Mapping[str, str]:
+    """The first paragraph under each field of a schema, where it was last written down."""
+    found: dict[str, str] = {}
+    for base in reversed(schema.__mro__):
+        body = _definitions(base.__module__)[base.__name__].body if is_schema(base) else []
+        for node, after in itertools.pairwise(body):
+            match node, after:
+                case ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str(text))):
+                    found[name] = inspect.cleandoc(text).partition("\n\n")[0]
+    return found
+
+
+@cache
+def _definitions(module: str) -> Mapping[str, ast.ClassDef]:
+    tree = ast.parse(inspect.getsource(sys.modules[module]))
+    return {node.name: node for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _row(*cells: str) -> str:
+    return f"| {' | '.join(_cell(cells))} |"
+
+
+def _cell(cells: Iterable[str]) -> Iterator[str]:
+    for cell in cells:
+        yield " ".join(cell.split()).replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    FILE.write_text(document())

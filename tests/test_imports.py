@@ -1,0 +1,121 @@
+"""What an answer costs: everything before training imports none of the packages that take seconds."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HEAVY = {
+    "lightning",
+    "matplotlib",
+    "mlflow",
+    "pytorch_lightning",
+    "sklearn",
+    "tensorboard",
+    "torch",
+    "torchmetrics",
+    "wandb",
+}
+
+_REPORT = """
+import json, sys
+print(json.dumps(sorted({name.partition('.')[0] for name in sys.modules})))
+"""
+_COMMAND = """
+import sys
+from app.cli import main
+try:
+    status = main(sys.argv[1:])
+except SystemExit as end:
+    status = end.code
+print(status or 0)
+"""
+
+
+ANSWERS: list[tuple[list[str], int, str]] = [
+    (["--help"], 0, "optimizer_spec"),
+    (["--cfg", "job"], 0, "max_epochs:"),
+    (["--info", "defaults"], 0, "optimizer_spec/adamw"),
+    (["check"], 0, "no problem"),
+    (["check", "logger=[csv,wandb,tensorboard]", "module=digits/mlp"], 0, "no problem"),
+    (["check", "optimizer_spec.lr=banana"], 2, "optimizer_spec.lr: expected a number above 0, found 'banana'"),
+    (["optimizer_spec.lrr=0.1"], 2, "did you mean 'lr'?"),
+    (["module=digits/cnm"], 2, "no option 'digits/cnm'"),
+    (["--multirun", "optimizer_spec.lr=0.1,fast"], 2, "optimizer_spec.lr: expected a number above 0"),
+]
+"""Command lines with the exit status and a part of what they print."""
+
+
+def run(code: str, arguments: Sequence[str] = (), **environment: str) -> tuple[list[str], str, set[str]]:
+    """The lines that the code printed, its errors, and the packages that were imported when it ended."""
+    done = subprocess.run(
+        [sys.executable, "-c", code + _REPORT, *arguments],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **environment},
+        cwd=Path(__file__).parent.parent,
+    )
+    *lines, packages = done.stdout.splitlines()
+    return lines, done.stderr, set(json.loads(packages))
+
+
+def test_the_package_by_itself_imports_nothing() -> None:
+    _, _, packages = run("import app")
+    assert packages & {"hydra", "hydra_zen", "omegaconf", "pydantic", *HEAVY} == set()
+
+
+def test_a_public_name_imports_what_it_needs_and_no_more() -> None:
+    _, _, packages = run("from app import AppError, ConfigError, Problem")
+    assert packages & {"hydra", "omegaconf", "pydantic", *HEAVY} == set()
+    _, _, packages = run("from app import RunConfig, check, load_config")
+    assert packages & HEAVY == set()
+    assert packages >= {"hydra", "pydantic"}
+    _, _, packages = run("from app import Run, load_from_config")
+    assert packages >= {"lightning", "torch"}, "what is looked for would be found"
+
+
+def test_every_public_name_is_there() -> None:
+    import app
+
+    named: dict[str, Any] = {name: getattr(app, name) for name in app.__all__ if name != "__version__"}
+    assert all(thing.__name__ == name for name, thing in named.items())
+    assert set(app.__all__) <= set(dir(app))
+    with pytest.raises(AttributeError, match="module 'app' has no attribute 'lode_config'"):
+        app.lode_config  # type: ignore[attr-defined]  # noqa: B018  # the point
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import app; app.load_config(['module=digits/mlp', 'callbacks=[early_stopping]'])",
+        "from app.schemas import run, registry; [option.node for option in registry.options['callbacks'].values()]",
+        "from app.tasks.digits.config import DigitsTaskConfig; import app; app.RunConfig(task=DigitsTaskConfig())",
+    ],
+    ids=["by overrides", "every callback's", "in Python"],
+)
+def test_making_a_config_imports_nothing_heavy(code: str) -> None:
+    _, _, packages = run(code)
+    assert packages & HEAVY == set()
+    assert "pydantic" in packages
+
+
+@pytest.mark.parametrize(("arguments", "status", "said"), ANSWERS, ids=[" ".join(answer[0]) for answer in ANSWERS])
+def test_an_answer_imports_nothing_heavy(arguments: list[str], status: int, said: str) -> None:
+    lines, errors, packages = run(_COMMAND, arguments)
+    assert lines[-1] == str(status)
+    assert said in "\n".join([*lines, errors])
+    assert packages & HEAVY == set()
+    assert "hydra" in packages
+
+
+def test_completion_imports_nothing_heavy() -> None:
+    line = "app check optimizer_spec=ada"
+    lines, _, packages = run(_COMMAND, ["-sc", "query=bash"], COMP_LINE=line, COMP_POINT=str(len(line)), COMP_CWORD="2")
+    assert {"optimizer_spec=adam", "optimizer_spec=adamw"} <= set(lines[0].split())
+    assert packages & HEAVY == set()
