@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Final, cast
 
 import hydra
+import yaml
 from hydra.conf import HydraConf
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 import app
-from app.compose import CONFIG_NAME, compose, compose_sweep, prepare
+from app.compose import CONFIG_NAME, Composed, compose, compose_sweep, prepare
+from app.overrides import read_overrides
 from app.schemas.plain import secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
-from app.schemas.run import RunConfig
 
 COMMANDS: Final = ("train", "test", "check")
 FLAGS: Final = {
@@ -73,29 +74,33 @@ def _run(arguments: list[str]) -> int:
     if "--shell-completion" in flags:
         _forget_command_in_completed_line()
     elif "--help" not in flags:
+        sweep = "--multirun" in flags
         only_shown = "--cfg" in flags or "--info" in flags
-        configs = _check("check" if only_shown else command, overrides, sweep="--multirun" in flags)
+        jobs = _check("check" if only_shown else command, overrides, sweep=sweep)
         if command == "check" and not only_shown:
             print("no problem found")
             return 0
-        overrides = _without_secrets(
-            overrides, [secret for config in configs for secret in secrets_of(config).values()]
-        )
+        words = [override.text for override in read_overrides(overrides, sweep=sweep)[0]]
+        overrides = _without_secrets(words, [secret for job in jobs for secret in secrets_of(job.config).values()])
+        if flags == {"--cfg": "job"}:
+            shown = jobs[0] if overrides == words else compose(overrides)
+            print(yaml.safe_dump(dict(shown.tree), sort_keys=False, allow_unicode=True), end="")
+            return 0
     return _hydra(command, [*_words(flags), *overrides])
 
 
-def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[RunConfig]:
+def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Composed]:
     """The configs of all jobs, each of them right for the command."""
-    configs = [job.config for job in (compose_sweep(overrides) if sweep else [compose(overrides)])]
-    for config in configs:
+    jobs = compose_sweep(overrides) if sweep else [compose(overrides)]
+    for job in jobs:
         message = None
         if command == "test":
-            message = _unreadable(config.checkpoint)
-        elif command == "train" and config.checkpoint is not None:
+            message = _unreadable(job.config.checkpoint)
+        elif command == "train" and job.config.checkpoint is not None:
             message = "is what `app test` measures; training starts from the seed"
         if message is not None:
             raise ConfigError([Problem(path="checkpoint", message=message)])
-    return configs
+    return jobs
 
 
 def _unreadable(checkpoint: str | None) -> str | None:

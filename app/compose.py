@@ -4,7 +4,7 @@ Nothing here imports torch.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from functools import cache, lru_cache
@@ -38,6 +38,9 @@ class Composed:
     """A config that passed the gate, and where it comes from."""
 
     config: RunConfig
+    tree: Mapping[str, Any]
+    """What was composed, before it was checked: `_target_` at every option, interpolations as they are written."""
+
     overrides: tuple[str, ...]
     """What the user gave, in order."""
 
@@ -80,9 +83,9 @@ def compose(overrides: Sequence[str] = (), experiment: str | None = None) -> Com
     if tree is not None:
         config, found = inspect(tree, RunConfig, sources, interpolated=True)
         problems += found
-    if problems or config is None:
+    if problems or config is None or tree is None:
         raise ConfigError(dict.fromkeys(problems))
-    return Composed(config=config, overrides=tuple(given), sources=sources)
+    return Composed(config=config, tree=tree, overrides=tuple(given), sources=sources)
 
 
 def compose_sweep(overrides: Sequence[str]) -> list[Composed]:

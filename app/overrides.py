@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Final, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, OverrideType, QuotedString
 from hydra.core.override_parser.types import Override as HydraOverride
-from hydra.core.override_parser.types import OverrideType, QuotedString
 from hydra.errors import HydraException
 
 from app.choices import HYDRA_GROUPS, check_choice, hydra_options
@@ -15,6 +15,7 @@ from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
 from app.schemas.problems import Path, Problem, did_you_mean, first_line, show
 from app.schemas.registry import groups
+from app.schemas.resolution import bracket_depth
 from app.schemas.validation import RESERVED
 
 LONGEST: Final = 10_000
@@ -73,7 +74,7 @@ def read_overrides(texts: Sequence[str], *, sweep: bool = False) -> tuple[list[O
 
 def _read(text: str, *, sweep: bool) -> Override | Problem:
     shown = text if len(text) <= 200 else f"{text[:199]}…"
-    if len(text) > LONGEST or max(_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
+    if len(text) > LONGEST or max(bracket_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
         limits = f"{LONGEST:,} characters and {DEEPEST_LEVEL} levels"
         return Problem(path="", message=f"is longer or deeper than any value here; at most {limits}", source=shown)
     parsed = _parse(text)
@@ -83,8 +84,10 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
     message = _judge(parsed, sweep=sweep)
     if message is not None:
         return Problem(path=key.replace("/", ".") if key not in HYDRA_GROUPS else key, message=message, source=shown)
-    value = _plain(parsed.value()) if not parsed.is_sweep_override() else None
     clean = text.lstrip("+")
+    if parsed.is_sweep_override():
+        return Override(text=clean, typed=shown, kind="value", path=tuple(key.split(".")), value=None)
+    value = _plain(parsed.value())
     kind: Kind = "value"
     if key in (EXPERIMENT, *groups) and value is None:
         clean = f"{key}=[]"  # Hydra refuses null for a group
@@ -135,6 +138,9 @@ def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
         group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.split(".")[0]
         return f"'{reserved}' is not for users to set; choose an option instead: {group}=<option>"
     if override.is_sweep_override():
+        swept = override.value()
+        if key in (EXPERIMENT, *groups) and isinstance(swept, ChoiceSweep) and None in swept.list:
+            return "in a sweep, none is written as an empty list: []"
         return None if sweep else _sweep_advice(override)
     value = _plain(override.value())
     for inner in _keys(override._value):
@@ -217,11 +223,3 @@ def _keys(value: Any) -> Iterator[object]:
     elif isinstance(value, list):
         for item in value:
             yield from _keys(item)
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for bracket in re.findall(r"[\[{(\]})]", text):
-        depth += 1 if bracket in "[{(" else -1
-        deepest = max(deepest, depth)
-    return deepest

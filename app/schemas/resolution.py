@@ -128,7 +128,7 @@ class _Resolver:
 
 def _evaluate(text: str, follow: Callable[[str], object], rule: tuple[str, str] = _TEXT) -> object:
     """The value of a text, its interpolations looked up by `follow`."""
-    if len(text) > LONGEST_TEXT or _depth(text) > DEEPEST_LEVEL:
+    if len(text) > LONGEST_TEXT or bracket_depth(text) > DEEPEST_LEVEL:
         raise _StopError(f"{show(text)} is too long or too deep for a text that interpolates")
     visitor = GrammarVisitor(
         node_interpolation_callback=lambda reference, _: cast(Any, follow(reference)),
@@ -203,7 +203,8 @@ def _size(value: object, limit: int) -> int:
     return len(value) + 1 if isinstance(value, str) else 8
 
 
-def _depth(text: str) -> int:
+def bracket_depth(text: str) -> int:
+    """How deep a text nests brackets of any kind; parsers go down one call or more for each."""
     depth = deepest = 0
     for bracket in re.findall(r"[\[{(\]})]", text):
         depth += 1 if bracket in "[{(" else -1

@@ -190,13 +190,14 @@ class RunConfig:
 
 def root_node() -> DictConfig:
     """What composing starts from: the defaults list, the parts that have no options, and Hydra's own settings."""
-    tree: dict[str, Any] = {
-        "defaults": ["_self_", *({group: name} for group, name in DEFAULT_OPTIONS.items()), {"experiment": None}]
-    }
+    defaults = ["_self_", *({group: name} for group, name in DEFAULT_OPTIONS.items()), {"experiment": None}]
+    tree: dict[str, Any] = {"defaults": defaults}
     for name, annotation in field_types(RunConfig).items():
         if name in DEFAULT_OPTIONS:
             tree[name] = {} if groups[name].several else None if DEFAULT_OPTIONS[name] is None else MISSING
+        elif is_schema(annotation):
+            tree[name] = to_plain(annotation())
+            del tree[name]["_target_"]  # the field says which schema it is
         else:
-            tree[name] = to_plain(annotation()) if is_schema(annotation) else None
-
+            tree[name] = None
     return OmegaConf.create(tree)

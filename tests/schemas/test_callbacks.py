@@ -355,10 +355,10 @@ CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[
         [("callbacks.swa", "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share")],
     ),
     (
-        {"swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=11)},
+        {"swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=21)},
         {},
         True,
-        [("callbacks.swa", "never starts: swa_epoch_start=11 is more than trainer.max_epochs")],
+        [("callbacks.swa", "never starts: swa_epoch_start=21 is more than trainer.max_epochs")],
     ),
     (
         {"timer": TimerConfig(duration="00:01:00:00")},

@@ -87,7 +87,7 @@ BROKEN: list[tuple[type, dict[str, Any], str, str]] = [
         WandbLoggerConfig,
         {"mode": "ofline"},
         "mode",
-        "expected 'online', 'offline' or 'disabled' or null, found 'ofline'; did you mean 'offline'?",
+        "expected 'online', 'offline', 'disabled' or null, found 'ofline'; did you mean 'offline'?",
     ),
 ]
 
