@@ -1,7 +1,6 @@
 """The callbacks of `lightning.pytorch.callbacks` that a config can describe, each mounted under its own name.
 
-`NOT_OFFERED` names the others. What several callbacks, or a callback and the trainer, may not do together is found by
-`clashes`, for the config that owns them all.
+`NOT_OFFERED` names the others. What they may not do together, or with a trainer, is in `clashes.py`.
 """
 
 import string
@@ -27,10 +26,7 @@ from app.schemas.constraints import (
 from app.schemas.problems import show
 from app.schemas.registry import group, register
 from app.schemas.schema import Finding, rule, schema
-from app.schemas.trainer import TrainerConfig
-
-Mode = Literal["min", "max"]
-"""Which direction of a monitored metric is better."""
+from app.schemas.task import Mode
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
 _LIVE = "lightning.pytorch.callbacks"
@@ -600,101 +596,3 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "ProgressBar": "a base to derive from",
 }
 """The public callbacks of Lightning that are no options, with the reason."""
-
-_PROGRESS_BARS = (ProgressBarConfig, TQDMProgressBarConfig)
-_SUMMARIES = (ModelSummaryConfig, PlainModelSummaryConfig)
-_SHARDED = ("fsdp", "deepspeed")
-
-
-def clashes(
-    callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig, *, has_logger: bool
-) -> Iterator[tuple[str, str]]:
-    """What the chosen callbacks may not do together, with this trainer, or without a logger.
-
-    Yields:
-        Dotted paths below the config that owns `callbacks` and `trainer`, and messages.
-    """
-    yield from _only_one(callbacks, _PROGRESS_BARS, "progress bar")
-    yield from _only_one(callbacks, _SUMMARIES, "model summary")
-    yield from _same_state(callbacks)
-    for name, config in callbacks.items():
-        path = f"callbacks.{name}"
-        yield from ((path, message) for message in _switched_off(config, trainer))
-        yield from ((path, message) for message in _unfit(config, trainer))
-        if not has_logger and isinstance(config, LearningRateMonitorConfig | DeviceStatsConfig | ThroughputConfig):
-            yield path, "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out"
-        monitor = config.monitor if isinstance(config, CheckpointConfig | EarlyStoppingConfig) else None
-        if monitor is not None and monitor.startswith("val/") and trainer.limit_val_batches == 0:
-            yield f"{path}.monitor", f"{monitor} is never logged with trainer.limit_val_batches=0"
-
-
-def _only_one(
-    callbacks: Mapping[str, CallbackConfig], kinds: tuple[type, ...], words: str
-) -> Iterator[tuple[str, str]]:
-    names = [name for name, config in callbacks.items() if isinstance(config, kinds)]
-    for name in names[1:]:
-        yield f"callbacks.{name}", f"is a second {words} beside callbacks.{names[0]}; keep one of them"
-
-
-def _same_state(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
-    """Two callbacks that would write their state under the same key of a checkpoint."""
-    seen: dict[tuple[object, ...], str] = {}
-    for name, config in callbacks.items():
-        key: tuple[object, ...] = (type(config),)
-        if isinstance(config, CheckpointConfig):
-            key += (
-                config.monitor,
-                config.mode,
-                config.every_n_train_steps,
-                config.every_n_epochs,
-                config.train_time_interval,
-            )
-        if isinstance(config, EarlyStoppingConfig):
-            key += (config.monitor, config.mode)
-        if isinstance(config, TimerConfig):
-            key += (config.interval,)
-        if key in seen:
-            yield (
-                f"callbacks.{name}",
-                f"cannot be told apart from callbacks.{seen[key]} in a checkpoint; keep one of them",
-            )
-        seen.setdefault(key, name)
-
-
-def _switched_off(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
-    for kinds, switch in (
-        (CheckpointConfig, "enable_checkpointing"),
-        (_PROGRESS_BARS, "enable_progress_bar"),
-        (_SUMMARIES, "enable_model_summary"),
-    ):
-        if isinstance(config, kinds):
-            if getattr(trainer, switch) is False:
-                yield f"is switched off by trainer.{switch}=false; leave it out, or set that to null"
-            elif trainer.barebones:
-                yield "is not allowed with trainer.barebones=true; leave it out"
-
-
-def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
-    sharded = trainer.strategy.startswith(_SHARDED)
-    match config:
-        case GradientAccumulationConfig():
-            if trainer.accumulate_grad_batches != 1:
-                yield f"sets what trainer.accumulate_grad_batches={trainer.accumulate_grad_batches} sets too; keep one"
-            if trainer.strategy.startswith("deepspeed"):
-                yield f"cannot change the number of batches under trainer.strategy={trainer.strategy}"
-        case StochasticWeightAveragingConfig():
-            if sharded:
-                yield f"cannot average a model that trainer.strategy={trainer.strategy} splits over devices"
-            if trainer.max_epochs == -1 and isinstance(config.swa_epoch_start, float):
-                yield "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share"
-            if isinstance(config.swa_epoch_start, int) and -1 < trainer.max_epochs < config.swa_epoch_start:
-                yield f"never starts: swa_epoch_start={config.swa_epoch_start} is more than trainer.max_epochs"
-        case WeightAveragingConfig() | EMAConfig():
-            if sharded:
-                yield f"cannot average a model that trainer.strategy={trainer.strategy} splits over devices"
-        case TimerConfig():
-            if config.duration is not None and trainer.max_time is not None:
-                yield "sets a duration, and so does trainer.max_time; keep one"
-        case BatchSizeFinderConfig():
-            if trainer.strategy not in ("auto", "single_device", "single_xla", "single_tpu"):
-                yield f"does not work with trainer.strategy={trainer.strategy}; find the size on one device first"

@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from app.schemas.callbacks import CallbackConfig, clashes
+from app.schemas.callbacks import CallbackConfig
+from app.schemas.clashes import clashes
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.loggers import LoggerConfig
@@ -145,7 +146,8 @@ class RunConfig:
         else:
             return
         for path, part in self._monitoring():
-            if str(getattr(part, "monitor", None)).startswith("val/"):
+            monitor = str(getattr(part, "monitor", None))
+            if monitor.startswith("val/") and (part is self.task or monitor != self.task.monitor):
                 yield f"{path}.monitor", f"watches the validation split, which never runs: {why}"
 
     @rule("callbacks", "logger", "trainer")

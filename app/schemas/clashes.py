@@ -1,0 +1,119 @@
+"""What callbacks may not do together, with a trainer, or without a logger: the rules of Lightning's that span them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from app.schemas.callbacks import (
+    BatchSizeFinderConfig,
+    CallbackConfig,
+    CheckpointConfig,
+    DeviceStatsConfig,
+    EarlyStoppingConfig,
+    EMAConfig,
+    GradientAccumulationConfig,
+    LearningRateMonitorConfig,
+    ModelSummaryConfig,
+    PlainModelSummaryConfig,
+    ProgressBarConfig,
+    StochasticWeightAveragingConfig,
+    ThroughputConfig,
+    TimerConfig,
+    TQDMProgressBarConfig,
+    WeightAveragingConfig,
+)
+from app.schemas.trainer import TrainerConfig
+
+_PROGRESS_BARS: Final = (ProgressBarConfig, TQDMProgressBarConfig)
+_SUMMARIES: Final = (ModelSummaryConfig, PlainModelSummaryConfig)
+_SHARDED: Final = ("fsdp", "deepspeed")
+
+
+def clashes(
+    callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig, *, has_logger: bool
+) -> Iterator[tuple[str, str]]:
+    """What the chosen callbacks may not do together, with this trainer, or without a logger.
+
+    Yields:
+        Dotted paths below the config that owns `callbacks` and `trainer`, and messages.
+    """
+    yield from _only_one(callbacks, _PROGRESS_BARS, "progress bar")
+    yield from _only_one(callbacks, _SUMMARIES, "model summary")
+    yield from _same_state(callbacks)
+    for name, config in callbacks.items():
+        path = f"callbacks.{name}"
+        yield from ((path, message) for message in _switched_off(config, trainer))
+        yield from ((path, message) for message in _unfit(config, trainer))
+        if not has_logger and isinstance(config, LearningRateMonitorConfig | DeviceStatsConfig | ThroughputConfig):
+            yield path, "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out"
+
+
+def _only_one(
+    callbacks: Mapping[str, CallbackConfig], kinds: tuple[type, ...], words: str
+) -> Iterator[tuple[str, str]]:
+    names = [name for name, config in callbacks.items() if isinstance(config, kinds)]
+    for name in names[1:]:
+        yield f"callbacks.{name}", f"is a second {words} beside callbacks.{names[0]}; keep one of them"
+
+
+def _same_state(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
+    """Two callbacks that would write their state under the same key of a checkpoint."""
+    seen: dict[tuple[object, ...], str] = {}
+    for name, config in callbacks.items():
+        key: tuple[object, ...] = (type(config),)
+        if isinstance(config, CheckpointConfig):
+            key += (
+                config.monitor,
+                config.mode,
+                config.every_n_train_steps,
+                config.every_n_epochs,
+                config.train_time_interval,
+            )
+        if isinstance(config, EarlyStoppingConfig):
+            key += (config.monitor, config.mode)
+        if isinstance(config, TimerConfig):
+            key += (config.interval,)
+        if key in seen:
+            yield (
+                f"callbacks.{name}",
+                f"cannot be told apart from callbacks.{seen[key]} in a checkpoint; keep one of them",
+            )
+        seen.setdefault(key, name)
+
+
+def _switched_off(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
+    for kinds, switch in (
+        (CheckpointConfig, "enable_checkpointing"),
+        (_PROGRESS_BARS, "enable_progress_bar"),
+        (_SUMMARIES, "enable_model_summary"),
+    ):
+        if isinstance(config, kinds):
+            if getattr(trainer, switch) is False:
+                yield f"is switched off by trainer.{switch}=false; leave it out, or set that to null"
+            elif trainer.barebones:
+                yield "is not allowed with trainer.barebones=true; leave it out"
+
+
+def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
+    sharded = trainer.strategy.startswith(_SHARDED)
+    match config:
+        case GradientAccumulationConfig():
+            if trainer.accumulate_grad_batches != 1:
+                yield f"sets what trainer.accumulate_grad_batches={trainer.accumulate_grad_batches} sets too; keep one"
+            if trainer.strategy.startswith("deepspeed"):
+                yield f"cannot change the number of batches under trainer.strategy={trainer.strategy}"
+        case StochasticWeightAveragingConfig():
+            if sharded:
+                yield f"cannot average a model that trainer.strategy={trainer.strategy} splits over devices"
+            if trainer.max_epochs == -1 and isinstance(config.swa_epoch_start, float):
+                yield "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share"
+            if isinstance(config.swa_epoch_start, int) and -1 < trainer.max_epochs < config.swa_epoch_start:
+                yield f"never starts: swa_epoch_start={config.swa_epoch_start} is more than trainer.max_epochs"
+        case WeightAveragingConfig() | EMAConfig():
+            if sharded:
+                yield f"cannot average a model that trainer.strategy={trainer.strategy} splits over devices"
+        case TimerConfig():
+            if config.duration is not None and trainer.max_time is not None:
+                yield "sets a duration, and so does trainer.max_time; keep one"
+        case BatchSizeFinderConfig():
+            if trainer.strategy not in ("auto", "single_device", "single_xla", "single_tpu"):
+                yield f"does not work with trainer.strategy={trainer.strategy}; find the size on one device first"

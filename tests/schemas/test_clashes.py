@@ -1,0 +1,164 @@
+from typing import Any
+
+import pytest
+
+from app.schemas.callbacks import (
+    BatchSizeFinderConfig,
+    CallbackConfig,
+    CheckpointConfig,
+    EarlyStoppingConfig,
+    EMAConfig,
+    GradientAccumulationConfig,
+    LearningRateMonitorConfig,
+    ModelSummaryConfig,
+    PlainModelSummaryConfig,
+    ProgressBarConfig,
+    StochasticWeightAveragingConfig,
+    TimerConfig,
+    TQDMProgressBarConfig,
+)
+from app.schemas.clashes import clashes
+from app.schemas.trainer import TrainerConfig
+
+BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
+STOP: CallbackConfig = EarlyStoppingConfig(**BEST)
+
+SWA: dict[str, Any] = {"swa_lrs": 0.1}
+CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[str, str]]]] = [
+    (
+        {"progress_bar": ProgressBarConfig(), "tqdm_progress_bar": TQDMProgressBarConfig()},
+        {},
+        True,
+        [("callbacks.tqdm_progress_bar", "is a second progress bar beside callbacks.progress_bar; keep one of them")],
+    ),
+    (
+        {"model_summary": ModelSummaryConfig(), "plain_model_summary": PlainModelSummaryConfig()},
+        {},
+        True,
+        [
+            (
+                "callbacks.plain_model_summary",
+                "is a second model summary beside callbacks.model_summary; keep one of them",
+            )
+        ],
+    ),
+    (
+        {"stop": STOP, "again": EarlyStoppingConfig(**BEST, patience=9)},
+        {},
+        True,
+        [("callbacks.again", "cannot be told apart from callbacks.stop in a checkpoint; keep one of them")],
+    ),
+    (
+        {"checkpoint": CheckpointConfig()},
+        {"enable_checkpointing": False},
+        True,
+        [
+            (
+                "callbacks.checkpoint",
+                "is switched off by trainer.enable_checkpointing=false; leave it out, or set that to null",
+            )
+        ],
+    ),
+    (
+        {"progress_bar": ProgressBarConfig(), "summary": ModelSummaryConfig()},
+        {"enable_progress_bar": False, "enable_model_summary": False},
+        True,
+        [
+            (
+                "callbacks.progress_bar",
+                "is switched off by trainer.enable_progress_bar=false; leave it out, or set that to null",
+            ),
+            (
+                "callbacks.summary",
+                "is switched off by trainer.enable_model_summary=false; leave it out, or set that to null",
+            ),
+        ],
+    ),
+    (
+        {"checkpoint": CheckpointConfig()},
+        {"barebones": True, "log_every_n_steps": 0, "num_sanity_val_steps": 0},
+        True,
+        [("callbacks.checkpoint", "is not allowed with trainer.barebones=true; leave it out")],
+    ),
+    (
+        {"lr_monitor": LearningRateMonitorConfig()},
+        {},
+        False,
+        [
+            (
+                "callbacks.lr_monitor",
+                "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out",
+            )
+        ],
+    ),
+    (
+        {"accumulate": GradientAccumulationConfig(scheduling={0: 2})},
+        {"accumulate_grad_batches": 4},
+        True,
+        [("callbacks.accumulate", "sets what trainer.accumulate_grad_batches=4 sets too; keep one")],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA), "ema": EMAConfig()},
+        {"strategy": "fsdp", "accelerator": "gpu"},
+        True,
+        [
+            ("callbacks.swa", "cannot average a model that trainer.strategy=fsdp splits over devices"),
+            ("callbacks.ema", "cannot average a model that trainer.strategy=fsdp splits over devices"),
+        ],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA)},
+        {"max_epochs": -1, "max_steps": 10},
+        True,
+        [("callbacks.swa", "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share")],
+    ),
+    (
+        {"swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=21)},
+        {},
+        True,
+        [("callbacks.swa", "never starts: swa_epoch_start=21 is more than trainer.max_epochs")],
+    ),
+    (
+        {"timer": TimerConfig(duration="00:01:00:00")},
+        {"max_time": "00:02:00:00"},
+        True,
+        [("callbacks.timer", "sets a duration, and so does trainer.max_time; keep one")],
+    ),
+    (
+        {"finder": BatchSizeFinderConfig()},
+        {"strategy": "ddp"},
+        True,
+        [("callbacks.finder", "does not work with trainer.strategy=ddp; find the size on one device first")],
+    ),
+]
+
+
+@pytest.mark.parametrize(("callbacks", "trainer", "has_logger", "found"), CLASHES)
+def test_parts_that_cannot_work_together_are_found(
+    callbacks: dict[str, CallbackConfig],
+    trainer: dict[str, Any],
+    has_logger: bool,
+    found: list[tuple[str, str]],
+) -> None:
+    assert list(clashes(callbacks, TrainerConfig(**trainer), has_logger=has_logger)) == found
+
+
+def test_parts_that_work_together_are_left_alone() -> None:
+    callbacks: dict[str, CallbackConfig] = {
+        "checkpoint": CheckpointConfig(**BEST),
+        "every": CheckpointConfig(every_n_train_steps=10, save_top_k=-1),
+        "stop": STOP,
+        "stop_on_train": EarlyStoppingConfig(monitor="train/loss", mode="min"),
+        "bar": ProgressBarConfig(),
+        "summary": ModelSummaryConfig(),
+        "lr": LearningRateMonitorConfig(),
+        "accumulate": GradientAccumulationConfig(scheduling={0: 2}),
+        "swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=10),
+        "ema": EMAConfig(),
+        "timer": TimerConfig(),
+        "finder": BatchSizeFinderConfig(),
+    }
+    trainer = TrainerConfig(max_time="00:02:00:00")
+    assert list(clashes(callbacks, trainer, has_logger=True)) == []
+    del callbacks["lr"]
+    assert list(clashes(callbacks, trainer, has_logger=False)) == []
