@@ -105,6 +105,7 @@ def compose_sweep(overrides: Sequence[str]) -> list[Composed]:
             jobs.append(compose(job))
         except ConfigError as error:
             found.update(dict.fromkeys(error.problems))
+    found.update(dict.fromkeys(_sharing_a_process(jobs)))
     if found:
         raise ConfigError(found)
     return jobs
@@ -263,6 +264,16 @@ def _of_another_task(overrides: Sequence[Override]) -> Iterator[Problem]:
         if override.path == ("task",) and names and override.value != (task := names[0].partition("/")[0]):
             message = f"expected '{task}', the task of experiment {names[0]}, found '{override.value}'"
             yield Problem(path="task", message=message, source=override.typed)
+
+
+def _sharing_a_process(jobs: Sequence[Composed]) -> Iterator[Problem]:
+    """Jobs that Hydra's own launcher runs one after the other in a process that the first of them leaves unusable."""
+    for job in jobs:
+        trainer = job.config.trainer
+        launched_elsewhere = any(word.startswith("hydra/launcher=") for word in job.overrides)
+        if trainer.reruns_the_program() and len(jobs) > 1 and not launched_elsewhere:
+            message = f"'{trainer.strategy}' leaves its process unfit for a sweep's next job; expected 'ddp_spawn'"
+            yield Problem(path="trainer.strategy", message=f"{message}, or hydra/launcher=joblib once it is installed")
 
 
 def _jobs(overrides: Sequence[str]) -> list[list[str]]:

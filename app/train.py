@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,12 @@ from rich.table import Column, Table
 
 from app.builders.loggers import build_loggers, close_loggers
 from app.builders.run import Run, build_run
+from app.builders.trainer import build_trainer
 from app.compose import Composed
 from app.run_directory import value_sources, write_result
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, first_line
+from app.schemas.trainer import TrainerConfig
 
 
 def train(composed: Composed, run_directory: str) -> float | None:
@@ -38,7 +41,7 @@ def train(composed: Composed, run_directory: str) -> float | None:
             "monitor": composed.config.task.monitor,
             "score": score,
         }
-        _test(run, best, result)
+        _test(run, composed.config.trainer, best, result)
     return score
 
 
@@ -48,7 +51,7 @@ def test(composed: Composed, run_directory: str) -> None:
     assert checkpoint is not None, "the command line asks for it"
     with _running(composed, run_directory) as (run, result):
         result["checkpoint"] = checkpoint
-        _test(run, checkpoint, result)
+        _test(run, composed.config.trainer, checkpoint, result)
 
 
 @contextmanager
@@ -72,16 +75,35 @@ def _running(composed: Composed, run_directory: str) -> Iterator[tuple[Run, dict
         result["seconds"] = round(time.monotonic() - started, 1)
         if run is None or run.trainer.is_global_zero:
             write_result(folder, result)
+        _leave_process_group()
     if run.trainer.is_global_zero:
         _show(result, folder)
 
 
-def _test(run: Run, checkpoint: str | None, result: dict[str, Any]) -> None:
+def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[str, Any]) -> None:
+    """Put the test metrics into the result; in one process, whatever the training used.
+
+    Several would each get an equal share of the test split, some images twice if it does not divide: another test set.
+    """
+    trainer = run.trainer
+    if trainer.world_size > 1:
+        _leave_process_group()
+        if not trainer.is_global_zero:
+            return
+        alone = replace(config, devices=1, num_nodes=1, strategy="auto")
+        folder = Path(trainer.default_root_dir)
+        trainer = build_trainer(alone, callbacks=[], loggers=trainer.loggers, run_directory=folder)
     if checkpoint is not None:
         _load_weights(run.module, checkpoint)
-    (metrics,) = run.trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
+    (metrics,) = trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
     result["test"] = dict(metrics)
     result["test_fingerprint"] = getattr(run.datamodule, "verified_fingerprint", None)
+
+
+def _leave_process_group() -> None:
+    # Left open, the group's threads abort a process as it ends.
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _load_weights(module: LightningModule, file: str) -> None:

@@ -209,3 +209,22 @@ def test_a_folder_that_cannot_be_made_is_a_message(capsys: pytest.CaptureFixture
     assert main(["run_directory.root=/dev/null/runs"]) == 1
 
     assert capsys.readouterr().err.startswith("cannot make the run's folder: ")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_two_processes_train_and_one_tests_the_whole_test_split(strategy: str, tmp_path: Path) -> None:
+    words = ["trainer.accelerator=cpu", "trainer.devices=2", f"trainer.strategy={strategy}", *SHORT, *QUIET]
+
+    done = run_app(*words, cwd=tmp_path, OMP_NUM_THREADS="1")
+
+    assert done.returncode == 0, done.stderr
+    result = json.loads((only_run(tmp_path) / "result.json").read_text())
+    assert main(["test", *QUIET, "module=digits/mlp", f"checkpoint={result['checkpoint']}", "hydra.run.dir=alone"]) == 0
+    assert json.loads(Path("alone/result.json").read_text())["test"] == pytest.approx(result["test"])
+
+
+def test_a_sweep_whose_jobs_would_start_the_program_again_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["-m", "trainer=ddp", "trainer.devices=2", "seed_params.seed=1,2"]) == 2
+
+    assert capsys.readouterr().err.startswith("trainer.strategy: 'ddp' leaves its process unfit for a sweep's next job")

@@ -132,3 +132,16 @@ def test_testing_on_another_test_split_is_refused_and_the_run_marked_failed(
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["status"] == "failed"
     assert "test" not in result
+
+
+def test_a_run_goes_on_from_a_checkpoint_read_with_weights_only(tmp_path: Path) -> None:
+    words = ["module=digits/mlp", "trainer.limit_train_batches=5", "callbacks=[checkpoint]", "scheduler_spec=linear"]
+    train(compose([*words, "trainer.max_epochs=1"]), str(tmp_path / "first"))
+    last = tmp_path / "first" / "checkpoints" / "last.ckpt"
+
+    trainer, module, datamodule = load_from_config(load_config([*words, "trainer.max_epochs=2"]))
+    trainer.fit(model=module, datamodule=datamodule, ckpt_path=last, weights_only=True)
+
+    assert (trainer.current_epoch, trainer.global_step) == (2, 10)
+    (optimizer,) = trainer.optimizers
+    assert {int(state["step"]) for state in optimizer.state.values()} == {10}

@@ -218,6 +218,12 @@ class TrainerConfig:
     model_registry: NonEmptyText | None = None
     """Name under which checkpoints go to Lightning's model registry; needs the package litmodels."""
 
+    def reruns_the_program(self) -> bool:
+        """Whether Lightning starts a run's other processes by starting the program again, as `ddp` does."""
+        count = len(self.devices) if isinstance(self.devices, tuple) else self.devices
+        in_one_program = ("spawn", "fork", "notebook", "single")
+        return (count != 1 or self.num_nodes > 1) and not any(word in self.strategy for word in in_one_program)
+
     @rule("max_epochs", "max_steps", "max_time", "fast_dev_run")
     def _training_ends(self) -> Iterator[Finding]:
         if self.max_epochs == -1 and self.max_steps == -1 and self.max_time is None and not self.fast_dev_run:
