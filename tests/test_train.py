@@ -134,6 +134,7 @@ def test_testing_on_another_test_split_is_refused_and_the_run_marked_failed(
     assert "test" not in result
 
 
+@pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the run that goes on keeps its own best checkpoints
 def test_a_run_goes_on_from_a_checkpoint_read_with_weights_only(tmp_path: Path) -> None:
     words = ["module=digits/mlp", "trainer.limit_train_batches=5", "callbacks=[checkpoint]", "scheduler_spec=linear"]
     train(compose([*words, "trainer.max_epochs=1"]), str(tmp_path / "first"))
