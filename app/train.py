@@ -95,8 +95,8 @@ def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[
         trainer = build_trainer(alone, callbacks=[], loggers=trainer.loggers, run_directory=folder)
     if checkpoint is not None:
         _load_weights(run.module, checkpoint)
-    (metrics,) = trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
-    result["test"] = dict(metrics)
+    tested = trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
+    result["test"] = dict(tested[0]) if tested else {}  # nothing with trainer.limit_test_batches=0
     result["test_fingerprint"] = getattr(run.datamodule, "verified_fingerprint", None)
 
 

@@ -146,3 +146,21 @@ def test_a_run_goes_on_from_a_checkpoint_read_with_weights_only(tmp_path: Path) 
     assert (trainer.current_epoch, trainer.global_step) == (2, 10)
     (optimizer,) = trainer.optimizers
     assert {int(state["step"]) for state in optimizer.state.values()} == {10}
+
+
+def test_a_run_that_tests_nothing_says_so(tmp_path: Path) -> None:
+    train(compose([*FAST, "trainer.limit_test_batches=0"]), str(tmp_path / "run"))
+
+    assert json.loads((tmp_path / "run" / "result.json").read_text())["test"] == {}
+
+
+def test_dropping_the_only_batch_is_an_error(tmp_path: Path) -> None:
+    words = [*FAST, "datamodule.dataloader.drop_last=true", "datamodule.dataloader.batch_size=5000"]
+
+    with pytest.raises(ConfigError, match="the 1298 samples make no full batch of 5000"):
+        train(compose(words), str(tmp_path / "run"))
+
+
+def test_a_capturable_optimizer_is_refused_where_the_parameters_are_on_the_cpu(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="capturable=true is for GPUs"):
+        train(compose([*FAST, "optimizer_spec.capturable=true"]), str(tmp_path / "run"))

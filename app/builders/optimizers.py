@@ -31,6 +31,8 @@ def build_optimizer(spec: OptimizerSpec, model: nn.Module) -> torch.optim.Optimi
 def _unfit(spec: OptimizerSpec, model: nn.Module, groups: list[dict[str, Any]]) -> Iterator[str]:
     """Why this optimizer cannot train some of the parameters."""
     parameters = [named for group in groups for named in group["params"]]
+    if getattr(spec, "capturable", False) and any(parameter.device.type == "cpu" for _, parameter in parameters):
+        yield "capturable=true is for GPUs that replay graphs, and the parameters are on the CPU; set it to false"
     instead = "freeze them and set filter_requires_grad, or choose another optimizer"
     if isinstance(spec, MuonSpec):
         names = [f"{name} {tuple(parameter.shape)}" for name, parameter in parameters if parameter.ndim != 2]

@@ -17,7 +17,12 @@ from app.schemas.optimizers import OptimizerSpec
 from app.schemas.plain import to_plain
 from app.schemas.problems import did_you_mean, one_of
 from app.schemas.registry import groups, option_of, options
-from app.schemas.schedulers import CosineAnnealingLRSpec, SchedulerSpec, scheduler_fits_optimizer
+from app.schemas.schedulers import (
+    CosineAnnealingLRSpec,
+    ReduceLROnPlateauSpec,
+    SchedulerSpec,
+    scheduler_fits_optimizer,
+)
 from app.schemas.schema import Finding, field_types, is_schema, rule, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
@@ -162,6 +167,22 @@ class RunConfig:
         """What a scheduler changes has to be there, and what it sets must not undo the optimizer's own settings."""
         if self.scheduler_spec is not None:
             yield from scheduler_fits_optimizer(self.scheduler_spec, self.optimizer_spec)
+
+    @rule("optimizer_spec", "trainer.gradient_clip_val", "trainer.precision")
+    def gradients_can_be_clipped(self) -> Iterator[Finding]:
+        """A fused optimizer unscales mixed precision's gradients within its step, where Lightning cannot clip them."""
+        mixed = self.trainer.precision.endswith("-mixed")
+        if mixed and self.trainer.gradient_clip_val and getattr(self.optimizer_spec, "fused", None):
+            found = f"true leaves no gradients to clip with trainer.precision={self.trainer.precision}"
+            yield "optimizer_spec.fused", f"{found}; expected false or null, or trainer.gradient_clip_val=null"
+
+    @rule("scheduler_spec", "trainer.check_val_every_n_epoch")
+    def plateau_is_seen_when_looked_for(self) -> Iterator[Finding]:
+        """Lightning stops a run whose scheduler looks for a validation metric in an epoch without validation."""
+        spec, every = self.scheduler_spec, self.trainer.check_val_every_n_epoch or 1
+        if isinstance(spec, ReduceLROnPlateauSpec) and str(spec.monitor).startswith("val/") and spec.frequency % every:
+            found = f"looks every {spec.frequency} epochs for what is validated every {every}"
+            yield "scheduler_spec.frequency", f"{found}; expected a multiple of {every}"
 
     @rule("optimizer_spec", "trainer.accelerator")
     def optimizer_runs_on_the_accelerator(self) -> Iterator[Finding]:

@@ -369,6 +369,12 @@ class ReduceLROnPlateauSpec(SchedulerSpec):
         if self.monitor is None:
             yield "monitor", "needs a value: the logged value whose plateau lowers the learning rate"
 
+    @rule("interval")
+    def monitor_is_logged_once_an_epoch(self) -> Iterator[Finding]:
+        """At a step there is nothing to look at yet."""
+        if self.interval != "epoch":
+            yield "interval", "expected 'epoch', found 'step': what it watches is logged once an epoch"
+
 
 @schema
 class CompositeSpec(SchedulerSpec):

@@ -12,7 +12,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.plain import to_plain
-from app.schemas.problems import AppError
+from app.schemas.problems import AppError, ConfigError, Problem
 from app.schemas.task import Split, TaskConfig
 from app.tasks.shared.datasets import ShuffledSampler, collate
 from app.tasks.shared.fingerprint import FingerprintError, fingerprint
@@ -81,10 +81,19 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         """
 
     def train_dataloader(self) -> DataLoader[Any]:
-        """The train split, shuffled anew each epoch."""
+        """The train split, shuffled anew each epoch.
+
+        Raises:
+            ConfigError: when `drop_last` would leave no batch.
+        """
         dataset = self._dataset("train")
-        sampler = ShuffledSampler(len(dataset), self._seed)  # type: ignore[arg-type]  # map-style datasets have a length
-        return self._loader(dataset, sampler, drop_last=self.datamodule_config.dataloader.drop_last)
+        size: int = len(dataset)  # type: ignore[arg-type]  # map-style datasets have a length
+        config = self.datamodule_config.dataloader
+        if config.drop_last and size < config.batch_size:
+            message = f"leaves nothing to train on: the {size} samples make no full batch of {config.batch_size}"
+            raise ConfigError([Problem(path="datamodule.dataloader.drop_last", message=message)])
+        sampler = ShuffledSampler(size, self._seed)
+        return self._loader(dataset, sampler, drop_last=config.drop_last)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The val split, in order."""

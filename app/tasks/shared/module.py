@@ -154,6 +154,8 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         metrics.update({"loss": self.compute_loss(outputs, targets)}, outputs, targets)
 
     def _log(self, metrics: SplitMetrics) -> None:
+        if self.trainer.barebones:
+            return  # Lightning logs nothing then, and would warn that it was asked to
         # Torchmetrics has already brought the processes together; `sync_dist` tells Lightning that the values agree.
         self.log_dict(metrics.compute(), prog_bar=True, sync_dist=True)
         metrics.reset()

@@ -1,0 +1,95 @@
+"""The rules that span the parts of a run: each fires on what it is for, and on nothing that trains."""
+
+import pytest
+
+from app.compose import load_config
+from app.schemas.problems import ConfigError
+
+PLATEAU = "scheduler_spec=reduce_on_plateau"
+COSINE = "scheduler_spec=cosine_annealing"
+FUSED = ["optimizer_spec.fused=true", "trainer.gradient_clip_val=1.0"]
+
+WRONG: list[tuple[list[str], str, str]] = [
+    (["task.monitor=val/acc"], "task.monitor", "nothing logs 'val/acc' during training; did you mean 'val/accuracy'?"),
+    (["task.monitor=test/loss"], "task.monitor", "nothing logs 'test/loss' during training"),
+    (["callbacks.checkpoint.monitor=val/f2"], "callbacks.checkpoint.monitor", "nothing logs 'val/f2' during training"),
+    ([PLATEAU, "scheduler_spec.monitor=val/los"], "scheduler_spec.monitor", "did you mean 'val/loss'?"),
+    (
+        ["task.monitor=val/accuracy"],
+        "task.mode",
+        "val/accuracy is better the larger it is: expected 'max', found 'min'",
+    ),
+    (
+        ["callbacks.checkpoint.monitor=val/f1"],
+        "callbacks.checkpoint.mode",
+        "val/f1 is better the larger it is: expected 'max', found 'min'",
+    ),
+    (["trainer.limit_val_batches=0"], "task.monitor", "never runs: trainer.limit_val_batches is 0"),
+    (
+        ["trainer.check_val_every_n_epoch=30"],
+        "task.monitor",
+        "never runs: trainer.check_val_every_n_epoch is 30, of 20 epochs",
+    ),
+    ([COSINE, "scheduler_spec.T_max=3"], "scheduler_spec.T_max", "ends after 3 epochs of 20"),
+    (
+        [COSINE, "scheduler_spec.interval=step", "trainer.max_steps=100"],
+        "scheduler_spec.T_max",
+        "ends after 20 steps of 100",
+    ),
+    ([PLATEAU, "scheduler_spec.interval=step"], "scheduler_spec.interval", "what it watches is logged once an epoch"),
+    (
+        [PLATEAU, "trainer.check_val_every_n_epoch=2"],
+        "scheduler_spec.frequency",
+        "looks every 1 epochs for what is validated every 2; expected a multiple of 2",
+    ),
+    (
+        ["optimizer_spec.capturable=true", "trainer.accelerator=cpu"],
+        "optimizer_spec.capturable",
+        "trainer.accelerator is 'cpu'; expected false",
+    ),
+    (
+        [*FUSED, "trainer.precision=bf16-mixed"],
+        "optimizer_spec.fused",
+        "leaves no gradients to clip with trainer.precision=bf16-mixed",
+    ),
+    (
+        ["scheduler_spec=cyclic", "optimizer_spec=adagrad", "scheduler_spec.cycle_momentum=true"],
+        "scheduler_spec.cycle_momentum",
+        "momentum",
+    ),
+    (["trainer=barebones", "callbacks=[]"], "logger", "is not allowed with trainer.barebones=true; choose logger=[]"),
+    (
+        ["trainer.enable_progress_bar=false"],
+        "callbacks.progress_bar",
+        "is switched off by trainer.enable_progress_bar=false",
+    ),
+]
+
+RIGHT: list[list[str]] = [
+    ["task.monitor=val/accuracy", "task.mode=max"],
+    ["task.monitor=train/loss", "trainer.limit_val_batches=0"],
+    [COSINE],
+    [COSINE, "scheduler_spec.T_max=100"],
+    [COSINE, "scheduler_spec.T_max=10", "scheduler_spec.frequency=2"],
+    [PLATEAU],
+    [PLATEAU, "trainer.check_val_every_n_epoch=2", "scheduler_spec.frequency=4"],
+    [PLATEAU, "scheduler_spec.monitor=train/loss", "trainer.check_val_every_n_epoch=2"],
+    ["optimizer_spec.capturable=true", "trainer=gpu"],
+    FUSED,
+    ["trainer=barebones", "callbacks=[]", "logger=[]"],
+]
+
+
+@pytest.mark.parametrize(("overrides", "path", "message"), WRONG)
+def test_parts_that_contradict_each_other_are_refused(overrides: list[str], path: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides)
+
+    assert [problem.path for problem in caught.value.problems] == [path]
+    assert message in caught.value.problems[0].message
+    assert caught.value.problems[0].source in overrides
+
+
+@pytest.mark.parametrize("overrides", RIGHT)
+def test_parts_that_go_together_are_left_alone(overrides: list[str]) -> None:
+    load_config(overrides)
