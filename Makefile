@@ -4,7 +4,7 @@
 #   make test     check, then run the tests; ARGS="-k gate" goes to pytest
 #   make check    format, lint and types
 #   make format   rewrite the code as `make check` wants it
-#   make docs     write docs/options.md anew, from the schemas
+#   make docs     write docs/options.md and the README's table of options anew, from the schemas
 #   make lock     write constraints.txt anew, with the newest versions that pyproject.toml allows
 #   make clean    remove what the tools leave behind; keeps the environment and the runs
 #

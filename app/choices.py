@@ -5,9 +5,9 @@ from typing import Final, get_args
 
 from hydra.core.config_store import ConfigStore
 
+from app.schemas.annotations import field_types
 from app.schemas.problems import did_you_mean, nearest, show
 from app.schemas.registry import groups, options
-from app.schemas.schema import field_types
 
 HYDRA_GROUPS: Final = ("hydra/launcher", "hydra/sweeper")
 """Groups of Hydra's own that may be chosen: how a sweep's jobs are started, and which jobs it has."""
@@ -27,6 +27,8 @@ def check_choice(group: str, value: object) -> str | None:
             return f"expected the name of an option, found {show(name)}; options: {_listed(options[group])}"
         if name not in options[group]:
             return _no_option(group, name)
+        if isinstance(value, list) and value.count(name) > 1:
+            return f"names '{name}' {value.count(name)} times; expected each option once"
     return None
 
 

@@ -1,15 +1,15 @@
 """The command line: `app [train|test|check] [overrides]`. Everything is checked before torch is imported.
 
-Hydra runs the jobs and answers `--help`, `--cfg`, `--info` and completion; a wrong config never reaches it.
+Hydra runs the jobs and answers `--help` and `--info`; a wrong config never reaches it.
 """
 
 import gc
 import os
-import re
 import sys
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from pathlib import Path
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import hydra
 import yaml
@@ -19,9 +19,10 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 import app
+from app.completion import answer
 from app.compose import CONFIG_NAME, Composed, compose, compose_sweep, prepare
-from app.overrides import read_overrides
-from app.schemas.plain import secrets_of
+from app.overrides import Override, read_overrides
+from app.schemas.plain import MASK, secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
 
 COMMANDS: Final = ("train", "test", "check")
@@ -50,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command.
 
     Returns:
-        The exit status: 0 when all went well, 1 when a run failed, 2 for a wrong config, 130 when interrupted.
+        The exit status: 0 when all went well, 1 when a run failed, 2 for a wrong config, 130 when interrupted before
+        training. An interrupted training ends the process with SystemExit: 130, or 143 for SIGTERM.
     """
     try:
         return _run(list(sys.argv[1:] if arguments is None else arguments))
@@ -72,20 +74,21 @@ def _run(arguments: list[str]) -> int:
         return 0
     prepare()
     if "--shell-completion" in flags:
-        _forget_command_in_completed_line()
+        text = answer(overrides, commands=COMMANDS, flags=FLAGS, values=_WITH_VALUE)
+        if text is not None:
+            print(text)
+            return 0
     elif "--help" not in flags:
         sweep = "--multirun" in flags
         only_shown = "--cfg" in flags or "--info" in flags
         jobs = _check("check" if only_shown else command, overrides, sweep=sweep)
         if command == "check" and not only_shown:
-            print("no problem found")
+            print(_right(jobs[0]))
             return 0
-        words = [override.text for override in read_overrides(overrides, sweep=sweep)[0]]
-        overrides = _without_secrets(words, [secret for job in jobs for secret in secrets_of(job.config).values()])
         if flags == {"--cfg": "job"}:
-            shown = jobs[0] if overrides == words else compose(overrides)
-            print(yaml.safe_dump(dict(shown.tree), sort_keys=False, allow_unicode=True), end="")
+            print(_shown(jobs[0]), end="")
             return 0
+        overrides = _without_secrets(read_overrides(overrides, sweep=sweep)[0], jobs)
     return _hydra(command, [*_words(flags), *overrides])
 
 
@@ -101,6 +104,13 @@ def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Compo
         if message is not None:
             raise ConfigError([Problem(path="checkpoint", message=message)])
     return jobs
+
+
+def _right(composed: Composed) -> str:
+    spec = composed.config.optimizer_spec
+    return "no problem found" + (
+        "; the paths in optimizer_spec.params meet the model in training" if spec.params else ""
+    )
 
 
 def _unreadable(checkpoint: str | None) -> str | None:
@@ -194,20 +204,28 @@ def _words(flags: dict[str, str | None]) -> list[str]:
     return [word for flag, value in flags.items() for word in ([flag] if value is None else [flag, value])]
 
 
-def _without_secrets(overrides: Sequence[str], secrets: Sequence[str]) -> list[str]:
-    """The overrides with every secret moved to the environment: Hydra, wandb and others write arguments to files."""
-    hidden = list(overrides)
-    for place, secret in enumerate(dict.fromkeys(secrets)):
-        variable = f"APP_SECRET_{place}"
-        for index, word in enumerate(hidden):
-            key, _, value = word.partition("=")
-            if secret in value:
+def _without_secrets(overrides: Sequence[Override], jobs: Sequence[Composed]) -> list[str]:
+    """The overrides with typed secrets moved to the environment: Hydra, wandb and others write arguments to files."""
+    secrets = {path: secret for job in jobs for path, secret in secrets_of(job.config).items()}
+    words = []
+    for place, override in enumerate(overrides):
+        key, _, value = override.text.partition("=")
+        for path, secret in secrets.items():
+            if override.kind == "value" and path[: len(override.path)] == override.path and "${" not in value:
+                variable = f"APP_SECRET_{place}"
                 os.environ[variable] = secret
-                hidden[index] = f"{key}={value.replace(secret, f'${{oc.env:{variable}}}')}"
-    return hidden
+                reference = f"${{oc.env:{variable}}}"
+                value = reference if path == override.path else value.replace(secret, reference)
+        words.append(f"{key}={value}")
+    return words
 
 
-def _forget_command_in_completed_line() -> None:
-    """Completion reads the line as it was typed; Hydra would take the command for an override."""
-    line = os.environ.get("COMP_LINE", "")
-    os.environ["COMP_LINE"] = re.sub(rf"^(\s*\S+\s+)(?:{'|'.join(COMMANDS)})\s", r"\1", line)
+def _shown(composed: Composed) -> str:
+    """The composed tree as YAML, as it was written but for secrets."""
+    tree: Any = deepcopy(dict(composed.tree))
+    for path in secrets_of(composed.config):
+        node = tree
+        for part in path[:-1]:
+            node = node[part]
+        node[path[-1]] = MASK
+    return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)

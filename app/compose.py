@@ -67,6 +67,9 @@ def load_config(overrides: Sequence[str] = (), experiment: str | None = None) ->
 def compose(overrides: Sequence[str] = (), experiment: str | None = None) -> Composed:
     """`load_config`, with the origin of every value."""
     prepare()
+    if isinstance(overrides, str) or not all(isinstance(word, str) for word in overrides):
+        message = f"expected a list of texts such as ['optimizer_spec.lr=0.1'], found {show(overrides)}"
+        raise ConfigError([Problem(path="overrides", message=message)])
     given = [*([f"{EXPERIMENT}={experiment}"] if experiment is not None else []), *overrides]
     read, problems = read_overrides(given)
     parts: dict[str, Experiment] = {}

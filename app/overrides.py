@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import cache
 from typing import Any, Final, Literal
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -13,8 +15,10 @@ from hydra.errors import HydraException
 from app.choices import HYDRA_GROUPS, check_choice, hydra_options
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
+from app.schemas.annotations import field_types, is_secret
+from app.schemas.plain import MASK
 from app.schemas.problems import Path, Problem, did_you_mean, first_line, show
-from app.schemas.registry import groups
+from app.schemas.registry import groups, options
 from app.schemas.resolution import bracket_depth
 from app.schemas.validation import RESERVED
 
@@ -73,7 +77,7 @@ def read_overrides(texts: Sequence[str], *, sweep: bool = False) -> tuple[list[O
 
 
 def _read(text: str, *, sweep: bool) -> Override | Problem:
-    shown = text if len(text) <= 200 else f"{text[:199]}…"
+    shown = _shown(text)
     if len(text) > LONGEST or max(bracket_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
         limits = f"{LONGEST:,} characters and {DEEPEST_LEVEL} levels"
         return Problem(path="", message=f"is longer or deeper than any value here; at most {limits}", source=shown)
@@ -104,6 +108,28 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
         elif value == []:
             value = None
     return Override(text=clean, typed=shown, kind=kind, path=tuple(key.split(".")), value=value)
+
+
+def _shown(text: str) -> str:
+    """The override as messages and records show it: shortened, and without what is or was meant to be a secret."""
+    key, _, value = text.partition("=")
+    bare = key.lstrip("+~")
+    part = bare.partition(".")[0]
+    for path in [path for name in (groups if part not in groups else [part]) for path in _secret_paths(name)]:
+        inside = path.startswith(f"{bare}.") and path.rpartition(".")[2] in value
+        if inside or get_close_matches(bare, [path], cutoff=0.85):
+            return f"{key}={MASK}"
+    return text if len(text) <= 200 else f"{text[:199]}…"
+
+
+@cache
+def _secret_paths(group: str) -> tuple[str, ...]:
+    return tuple(
+        f"{group}.{option.name}.{field}" if groups[group].several else f"{group}.{field}"
+        for option in options[group].values()
+        for field, annotation in field_types(option.schema).items()
+        if is_secret(annotation)
+    )
 
 
 def _parse(text: str) -> HydraOverride | str:
@@ -197,6 +223,10 @@ def _check_hydra(key: str, value: object) -> str | None:
         value, str
     ):
         return f"expected a text, found {show(value)}"
+    if key != "hydra.job.name" and value == "":
+        return "expected a folder, found an empty text"
+    if key == "hydra.job.name" and "/" in str(value):
+        return f"expected a name without slashes, found {show(value)}"
     if key == "hydra.output_subdir" and value is not None:
         return f"expected null (this application writes its own record of a run), found {show(value)}"
     if key == "hydra.verbose" and not isinstance(value, bool | str | list):

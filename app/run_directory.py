@@ -1,6 +1,7 @@
 """A run's folder: how it is named, and the record that is written into it. Nothing here imports torch."""
 
 import json
+import math
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -22,6 +23,7 @@ OVERRIDES_FILE: Final = "overrides.yaml"
 SOURCES_FILE: Final = "sources.yaml"
 ENVIRONMENT_FILE: Final = "environment.yaml"
 RESULT_FILE: Final = "result.json"
+TRACEBACK_FILE: Final = "traceback.txt"
 
 _HELP: Final = """\
 app [train|test|check] [group=option ...] [path.to.a.field=value ...] [flags]
@@ -96,9 +98,16 @@ def value_sources(config: RunConfig, sources: Sources) -> dict[str, str]:
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
-    """Write what came of a run."""
+    """Write what came of a run; null stands for what is no number, which JSON does not know."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / RESULT_FILE).write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+    text = json.dumps(_finite(result), indent=2, allow_nan=False)
+    (folder / RESULT_FILE).write_text(f"{text}\n", encoding="utf-8")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def package_versions() -> dict[str, str]:

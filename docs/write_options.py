@@ -1,4 +1,7 @@
-"""Write `options.md`: every group, option and field, from the schemas themselves; `make docs` calls this."""
+"""Write what can be chosen and set, from the schemas themselves; `make docs` calls this.
+
+`options.md` has every group, option and field, the README a table of the groups and their options.
+"""
 
 import ast
 import dataclasses
@@ -10,14 +13,19 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
+from app.schemas.annotations import alternatives, element_type, field_types
 from app.schemas.expectations import expected
 from app.schemas.problems import show
 from app.schemas.registry import Group, Option, groups, options
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
-from app.schemas.schema import alternatives, element_type, field_types, frozen, has_default, is_schema
+from app.schemas.schema import frozen, is_schema
 from app.tasks import import_task_configs
 
 FILE: Final = Path(__file__).with_name("options.md")
+README: Final = Path(__file__).parents[1] / "README.md"
+
+_TABLE_START: Final = "<!-- options -->\n"
+_TABLE_END: Final = "<!-- /options -->"
 
 _INTRODUCTION: Final = """\
 # Every group, option and field
@@ -44,6 +52,18 @@ def document() -> str:
             described.add(part)
             lines += [f"### {part.__name__}", "", _summary(part), "", *_fields(part, field_types(part), parts)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def readme(text: str) -> str:
+    """The README's text with its table of groups and options as it has to be."""
+    import_task_configs()
+    rows = [
+        _row(f"`{group}`", " ".join(f"`{name}`" for name in _in_order(options[group]))) for group in DEFAULT_OPTIONS
+    ]
+    table = "\n".join(["| group | options |", "|---|---|", *rows])
+    before, _, rest = text.partition(_TABLE_START)
+    _, _, after = rest.partition(_TABLE_END)
+    return f"{before}{_TABLE_START}{table}\n{_TABLE_END}{after}"
 
 
 def _run() -> Iterator[str]:
@@ -82,7 +102,12 @@ def _group(group: Group, parts: dict[type, None]) -> Iterator[str]:
 
 def _in_order(named: Mapping[str, Option]) -> Mapping[str, Option]:
     """The options as they are registered, those of each task together whichever task was imported first."""
-    return dict(sorted(named.items(), key=lambda item: item[0].partition("/")[0] if "/" in item[0] else ""))
+    return dict(sorted(named.items(), key=lambda item: _task_of(item[1])))
+
+
+def _task_of(option: Option) -> str:
+    module = option.schema.__module__
+    return module if module.startswith("app.tasks.") else ""
 
 
 def _own_fields(option: Option, base: type) -> Mapping[str, Any]:
@@ -110,10 +135,10 @@ def _fields(
 def _default(schema: type, name: str, preset: Mapping[str, object]) -> str:
     if name in preset:
         return f"`{_plainly(preset[name])}`"
-    if not has_default(schema, name):
-        return "needs a value"
     field = next(field for field in dataclasses.fields(schema) if field.name == name)
     factory = field.default_factory
+    if field.default is dataclasses.MISSING and factory is dataclasses.MISSING:
+        return "needs a value"
     value = field.default if factory is dataclasses.MISSING else factory()
     return "see below" if is_schema(type(value)) else f"`{_plainly(value)}`"
 
@@ -171,3 +196,4 @@ def _cell(cells: Iterable[str]) -> Iterator[str]:
 
 if __name__ == "__main__":
     FILE.write_text(document())
+    README.write_text(readme(README.read_text()))

@@ -3,8 +3,10 @@
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -108,7 +110,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, capsys: pytest.Ca
 
     assert main(["test", *QUIET, "checkpoint=notes.txt"]) == 1
 
-    assert capsys.readouterr().err.startswith("notes.txt is not a checkpoint: ")
+    assert capsys.readouterr().err.startswith("notes.txt is not a checkpoint of weights and plain values (")
 
 
 @pytest.mark.parametrize(
@@ -203,6 +205,78 @@ def test_a_secret_is_in_no_file_of_the_run(typed: str, multirun: list[str], tmp_
     assert any(file.suffix == ".wandb" for file in files)
     assert [str(file) for file in files if SECRET.encode() in file.read_bytes()] == []
     assert SECRET not in done.stdout + done.stderr
+
+
+def test_a_secret_is_not_shown_even_when_it_is_wrong(capsys: pytest.CaptureFixture[str]) -> None:
+    for word in (
+        f"logger.wandb.api_key=[{SECRET}]",
+        f"logger.wandb.api_keyy={SECRET}",
+        f"logger.wandb={{api_key:{SECRET}}}",
+    ):
+        assert main(["check", word]) == 2
+    assert main(["--cfg", "job", "logger=[csv,wandb]", f"logger.wandb.api_key={SECRET}"]) == 0
+
+    shown = capsys.readouterr()
+    assert SECRET not in shown.err + shown.out
+    assert "api_key: '********'" in shown.out
+
+
+def test_a_secret_that_is_a_common_word_hides_nothing_else(tmp_path: Path) -> None:
+    words = ["logger=[csv,wandb]", "logger.wandb.mode=offline", "logger.wandb.api_key=csv"]
+
+    assert main([*SHORT, *QUIET, *words]) == 0
+
+    assert "logger=[csv,wandb]" in (only_run(tmp_path) / "overrides.yaml").read_text()
+
+
+def test_a_second_run_does_not_write_over_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*SHORT, *QUIET, "hydra.run.dir=fixed"]) == 0
+    before = {file: file.read_bytes() for file in (tmp_path / "fixed").rglob("*.yaml")}
+
+    assert main([*SHORT, *QUIET, "hydra.run.dir=fixed", "seed_params.seed=5"]) == 1
+
+    assert "fixed holds an earlier run" in capsys.readouterr().err
+    assert {file: file.read_bytes() for file in before} == before
+
+
+def test_a_diverged_training_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUIET, "module=digits/mlp", "optimizer_spec=sgd", "optimizer_spec.lr=1e30"]) == 1
+
+    assert "training has diverged" in capsys.readouterr().err
+    assert json.loads((only_run(tmp_path) / "result.json").read_text())["status"] == "failed"
+
+
+def test_what_fails_within_lightning_is_one_line_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([*QUIET, "module=digits/mlp", "trainer.val_check_interval=100"]) == 1
+
+    error = capsys.readouterr().err
+    assert "ValueError: `val_check_interval`" in error
+    assert "Traceback" not in error
+    assert "Traceback" in (only_run(tmp_path) / "traceback.txt").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_a_training_with_its_exit_status(number: signal.Signals, status: int, tmp_path: Path) -> None:
+    words = ["module=digits/mlp", "trainer.max_epochs=10000", *QUIET]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
+    with subprocess.Popen(
+        [sys.executable, "-m", "app", *words],
+        cwd=tmp_path,
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+    ) as process:
+        for _ in range(600):
+            if list(tmp_path.glob("runs/digits/*/metrics.csv")):
+                break
+            time.sleep(0.1)
+        process.send_signal(number)
+        _, error = process.communicate(timeout=60)
+
+    assert process.returncode == status
+    assert b"Traceback" not in error
+    assert json.loads((only_run(tmp_path) / "result.json").read_text())["status"] == "interrupted"
 
 
 def test_a_folder_that_cannot_be_made_is_a_message(capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,7 +13,7 @@ from app.builders.callbacks import build_callbacks
 from app.builders.loggers import build_loggers
 from app.builders.targets import keyword_arguments, live_class
 from app.builders.trainer import build_trainer, route_lightning_logging
-from app.run_directory import new_run_directory, write_record
+from app.run_directory import CONFIG_FILE, new_run_directory, write_record
 from app.schemas.plain import to_plain
 from app.schemas.run import RunConfig
 from app.schemas.validation import check
@@ -114,7 +114,7 @@ class RunRecord(Callback):
 
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
         """Write the record, in the first process only, before the first batch is read."""
-        if trainer.is_global_zero and not (self.run_directory / "config.yaml").exists():
+        if trainer.is_global_zero and not (self.run_directory / CONFIG_FILE).exists():
             write_record(self.run_directory, self.config, overrides=self.overrides, sources=self.sources)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002  # Lightning's signature

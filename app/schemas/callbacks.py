@@ -23,12 +23,29 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
-from app.schemas.problems import show
+from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register
 from app.schemas.schema import Finding, rule, schema
 from app.schemas.task import Mode
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
+_PROTOCOLS: Final[Mapping[str, str | None]] = {
+    "file": None,
+    "memory": None,
+    "s3": "s3fs",
+    "gs": "gcsfs",
+    "gcs": "gcsfs",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "hdfs": "pyarrow",
+    "hf": "huggingface_hub",
+    "oss": "ossfs",
+    "oci": "ocifs",
+    "sftp": "paramiko",
+    "ssh": "paramiko",
+}
+"""What an address that checkpoints can be written to begins with, and the package that fsspec needs for it."""
+
 _LIVE = "lightning.pytorch.callbacks"
 
 
@@ -118,6 +135,21 @@ class CheckpointConfig(CallbackConfig):
         for _, metric, *_ in parts:
             if metric is not None and "/" in metric and self.auto_insert_metric_name:
                 yield "auto_insert_metric_name", f"true would make a folder of '{metric}' in filename; set it to false"
+
+    @rule("dirpath", "save_last")
+    def _the_folder_can_be_reached(self) -> Iterator[Finding]:
+        protocol, is_address, _ = (self.dirpath or "").partition("://")
+        if not is_address:
+            return
+        if protocol not in _PROTOCOLS:
+            known = did_you_mean(protocol, _PROTOCOLS) or f"; known: {', '.join(_PROTOCOLS)}"
+            yield "dirpath", f"no files can be written to {protocol}://{known}"
+            return
+        package = _PROTOCOLS[protocol]
+        if package is not None and find_spec(package) is None:
+            yield "dirpath", f"{protocol}:// needs the package {package}, which is not installed"
+        if self.save_last == "link" and protocol != "file":
+            yield "save_last", f"'link' cannot be made at {protocol}://; set it to true, which writes a copy"
 
 
 @register("callbacks", "early_stopping", target=f"{_LIVE}.EarlyStopping", **_TASK_METRIC)
@@ -441,6 +473,11 @@ class SpikeDetectionConfig(CallbackConfig):
     finite_only: bool = True
     """Whether NaN and infinity are a jump too."""
 
+    @rule("atol", "rtol")
+    def _a_jump_has_a_size(self) -> Iterator[Finding]:
+        if self.atol is None and self.rtol is None:
+            yield "rtol", "with null here and atol=null, any change for the worse is a jump; set one of them"
+
 
 @register("callbacks", "pruning", target=f"{_LIVE}.ModelPruning", pruning_fn="l1_unstructured")
 @schema
@@ -494,6 +531,21 @@ class PruningConfig(CallbackConfig):
         if self.pruning_fn == "ln_structured" and self.pruning_norm is None:
             yield "pruning_norm", "pruning_fn=ln_structured needs a norm, such as 2"
 
+    @rule("make_pruning_permanent", "use_lottery_ticket_hypothesis")
+    def _masks_cannot_be_copied(self) -> Iterator[Finding]:
+        if self.use_lottery_ticket_hypothesis and not self.make_pruning_permanent:
+            found = "false leaves masks in the layers, which use_lottery_ticket_hypothesis copies for the test"
+            yield "make_pruning_permanent", f"{found}; set that to false too, or this to true"
+
+    @rule("pruning_fn", "parameter_names")
+    def _only_weights_have_rows(self) -> Iterator[Finding]:
+        if self.pruning_fn.endswith("_structured") and self.parameter_names != ("weight",):
+            found = "null, which is both" if self.parameter_names is None else show(self.parameter_names)
+            yield (
+                "parameter_names",
+                f"with pruning_fn={self.pruning_fn}, expected [weight], found {found}: no bias has rows",
+            )
+
 
 @register("callbacks", "lr_finder", target=f"{_LIVE}.LearningRateFinder")
 @schema
@@ -516,10 +568,7 @@ class LearningRateFinderConfig(CallbackConfig):
     """Stop when the loss is that many times the best one; null tries them all."""
 
     update_attr: bool = True
-    """Train with the learning rate found, which the module must read from the attribute below."""
-
-    attr_name: str = ""
-    """The module's attribute that holds the learning rate; empty is `lr` or `learning_rate`."""
+    """Train with the learning rate found, instead of only looking for it."""
 
     @rule("min_lr", "max_lr")
     def _learning_rates_rise(self) -> Iterator[Finding]:
@@ -543,9 +592,6 @@ class BatchSizeFinderConfig(CallbackConfig):
 
     max_trials: PositiveInt = 25
     """Sizes that are tried at most."""
-
-    batch_arg_name: NonEmptyText = "batch_size"
-    """Attribute of the module, its hyperparameters or the datamodule that holds the batch size."""
 
     margin: Annotated[float, Ge(0), Lt(1)] = 0.05
     """Share taken off the size that `binsearch` finds, so that a larger sample still fits."""
@@ -582,6 +628,8 @@ LEFT_OUT: Final[Mapping[type, Mapping[str, str]]] = {
         "kwargs": "window_size and separator",
     },
     PruningConfig: {"parameters_to_prune": "live modules; all layers are pruned"},
+    LearningRateFinderConfig: {"attr_name": "the module keeps the learning rate in `lr`, which is found unasked"},
+    BatchSizeFinderConfig: {"batch_arg_name": "the datamodule keeps the batch size in `batch_size`, the default"},
 }
 """The targets' arguments that are no fields, with the reason."""
 

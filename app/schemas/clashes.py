@@ -15,6 +15,7 @@ from app.schemas.callbacks import (
     ModelSummaryConfig,
     PlainModelSummaryConfig,
     ProgressBarConfig,
+    PruningConfig,
     StochasticWeightAveragingConfig,
     ThroughputConfig,
     TimerConfig,
@@ -25,6 +26,7 @@ from app.schemas.trainer import TrainerConfig
 
 _PROGRESS_BARS: Final = (ProgressBarConfig, TQDMProgressBarConfig)
 _SUMMARIES: Final = (ModelSummaryConfig, PlainModelSummaryConfig)
+_AVERAGES: Final = (StochasticWeightAveragingConfig, WeightAveragingConfig, EMAConfig)
 _SHARDED: Final = ("fsdp", "deepspeed")
 
 
@@ -38,11 +40,15 @@ def clashes(
     """
     yield from _only_one(callbacks, _PROGRESS_BARS, "progress bar")
     yield from _only_one(callbacks, _SUMMARIES, "model summary")
+    yield from _only_one(callbacks, _AVERAGES, "average of the same weights")
+    yield from _pruned(callbacks)
     yield from _same_state(callbacks)
     for name, config in callbacks.items():
         path = f"callbacks.{name}"
         yield from ((path, message) for message in _switched_off(config, trainer))
         yield from ((path, message) for message in _unfit(config, trainer))
+        if isinstance(config, EarlyStoppingConfig) and (message := _too_early(config, trainer)):
+            yield f"{path}.check_on_train_epoch_end", message
         if not has_logger and isinstance(config, LearningRateMonitorConfig | DeviceStatsConfig | ThroughputConfig):
             yield path, "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out"
 
@@ -53,6 +59,35 @@ def _only_one(
     names = [name for name, config in callbacks.items() if isinstance(config, kinds)]
     for name in names[1:]:
         yield f"callbacks.{name}", f"is a second {words} beside callbacks.{names[0]}; keep one of them"
+
+
+def _pruned(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
+    """Pruning puts masked tensors in the place of the parameters, which then cannot be copied or averaged."""
+    pruning = {name: config for name, config in callbacks.items() if isinstance(config, PruningConfig)}
+    for name, config in pruning.items():
+        saving = next((other for other, one in callbacks.items() if isinstance(one, CheckpointConfig)), None)
+        if saving is not None and not config.make_pruning_permanent:
+            found = f"false leaves masks in what callbacks.{saving} saves, which cannot be loaded again"
+            yield f"callbacks.{name}.make_pruning_permanent", f"{found}; expected true, or leave that callback out"
+        for other, one in callbacks.items():
+            if isinstance(one, _AVERAGES):
+                yield f"callbacks.{name}", f"replaces the parameters that callbacks.{other} averages; keep one of them"
+
+
+def _too_early(config: EarlyStoppingConfig, trainer: TrainerConfig) -> str | None:
+    """Why the metric is not there yet, or still the epoch before's, when early stopping looks at it."""
+    once_an_epoch = trainer.check_val_every_n_epoch == 1
+    at_epoch_end = config.check_on_train_epoch_end
+    if config.monitor.startswith("train/"):
+        by_default = once_an_epoch and trainer.val_check_interval in (None, 1.0)
+        if at_epoch_end is False or (at_epoch_end is None and not by_default):
+            found = "false" if at_epoch_end is False else "null, which here means false"
+            known = f"{config.monitor} is known after the training epoch, not after validation"
+            return f"{known}: expected true, found {found}"
+    always = once_an_epoch and not isinstance(trainer.val_check_interval, str)
+    if config.monitor.startswith("val/") and at_epoch_end and not always:
+        return f"not every training epoch ends with a new {config.monitor}: expected false or null, found true"
+    return None
 
 
 def _same_state(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
@@ -90,7 +125,7 @@ def _switched_off(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[st
             if getattr(trainer, switch) is False:
                 yield f"is switched off by trainer.{switch}=false; leave it out, or set that to null"
             elif trainer.barebones:
-                yield "is not allowed with trainer.barebones=true; leave it out"
+                yield "is not allowed with trainer.barebones=true; choose callbacks=[]"
 
 
 def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:

@@ -18,6 +18,10 @@ from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
 from app.schemas.registry import group, register
 from app.schemas.schema import Finding, rule, schema
 
+_NOT_IN_PROJECTS: Final = frozenset("/\\#?%:")
+_MLFLOW_SCHEMES: Final = ("sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
+_MLFLOW_PLACES: Final = ("databricks", "databricks-uc")
+
 
 @group("logger", several=True)
 @schema
@@ -59,6 +63,14 @@ class TensorBoardLoggerConfig(LoggerConfig):
 
     filename_suffix: str = ""
     """Text at the end of the event files' names."""
+
+    @rule("filename_suffix")
+    def _the_suffix_is_part_of_a_name(self) -> Iterator[Finding]:
+        if "/" in self.filename_suffix or "\\" in self.filename_suffix:
+            yield (
+                "filename_suffix",
+                f"expected the end of a file's name, without slashes, found {self.filename_suffix!r}",
+            )
 
     @rule()
     def _package_is_installed(self) -> Iterator[Finding]:
@@ -121,6 +133,14 @@ class WandbLoggerConfig(LoggerConfig):
         if find_spec("wandb") is None:
             yield (), "Weights & Biases needs the package wandb, which is not installed; type: pip install wandb"
 
+    @rule("project")
+    def _project_is_a_name(self) -> Iterator[Finding]:
+        if set(self.project or "") & _NOT_IN_PROJECTS:
+            allowed = "expected a name without any of / \\ # ? % :"
+            yield "project", f"{allowed}, found {self.project!r}; a team goes into entity"
+        elif self.project is not None and len(self.project) > 128:
+            yield "project", f"expected at most 128 characters, found {len(self.project)}"
+
     @rule("mode", "api_key", "base_url")
     def _online_has_a_key(self) -> Iterator[Finding]:
         if self.mode == "online" and not has_wandb_key(self):
@@ -182,12 +202,19 @@ class MLFlowLoggerConfig(LoggerConfig):
 
     @rule("tracking_uri")
     def _runs_are_not_kept_in_files(self) -> Iterator[Finding]:
-        if self.tracking_uri is None:
+        if self.tracking_uri is None or self.tracking_uri in _MLFLOW_PLACES:
             return
         scheme = urlsplit(self.tracking_uri).scheme
         if scheme in ("", "file"):
             database = "sqlite:///" + self.tracking_uri.removeprefix("file:").rstrip("/") + "/mlflow.db"
             yield "tracking_uri", f"MLflow no longer keeps runs in a folder; use a database such as {database!r}"
+        elif scheme in ("http", "https"):
+            if not is_web_address(self.tracking_uri):
+                yield "tracking_uri", f"expected an address such as 'http://host:5000', found {self.tracking_uri!r}"
+        elif "://" not in self.tracking_uri or scheme.partition("+")[0] not in _MLFLOW_SCHEMES:
+            wanted = "'http://host:5000', 'sqlite:////data/mlflow.db' or 'databricks'"
+            known = "http, https, " + ", ".join(_MLFLOW_SCHEMES)
+            yield "tracking_uri", f"expected an address such as {wanted}, found {self.tracking_uri!r}; known: {known}"
 
     @rule("tracking_token")
     def _token_is_not_empty(self) -> Iterator[Finding]:

@@ -11,6 +11,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from annotated_types import Ge, Gt, Le
 
+from app.schemas.annotations import field_types
 from app.schemas.constraints import (
     AtLeastOne,
     Momentum,
@@ -23,7 +24,7 @@ from app.schemas.constraints import (
 )
 from app.schemas.problems import did_you_mean, dotted
 from app.schemas.registry import group, leaf_fields, register
-from app.schemas.schema import Finding, field_types, fill, rule, schema
+from app.schemas.schema import Finding, fill, rule, schema
 
 Betas = tuple[Momentum, Momentum]
 """Decay rates of Adam's two running averages: of the gradient, and of its square."""

@@ -1,6 +1,7 @@
-"""Configs as plain containers and back: what checkpoints, run directories and result files hold.
+"""Configs as plain containers, secrets masked: what checkpoints, run directories and result files hold.
 
-Only dicts, lists, texts, numbers, booleans and None: `torch.load(weights_only=True)`, JSON and YAML read them all.
+`app.schemas.validation.from_plain` is the way back, through the gate. Only dicts, lists, texts, numbers,
+booleans and None: `torch.load(weights_only=True)`, JSON and YAML read them all.
 """
 
 from collections.abc import Iterable
@@ -10,7 +11,7 @@ from pydantic import SecretStr
 
 from app.schemas.problems import Path
 from app.schemas.registry import leaf_fields, option_of
-from app.schemas.schema import is_schema
+from app.schemas.schema import import_path, is_schema
 
 MASK = "********"
 """What stands for a secret wherever a config is written."""
@@ -22,9 +23,7 @@ def to_plain(config: object) -> dict[str, Any]:
     `_target_` names the schema, of the object itself and of every option inside it.
     """
     cls = type(config)
-    return {"_target_": f"{cls.__module__}.{cls.__qualname__}"} | {
-        name: _plain(value) for name, value in leaf_fields(config).items()
-    }
+    return {"_target_": import_path(cls)} | {name: _plain(value) for name, value in leaf_fields(config).items()}
 
 
 def _plain(value: object) -> Any:
@@ -43,7 +42,7 @@ def _plain(value: object) -> Any:
 
 
 def secrets_of(config: object, path: Path = ()) -> dict[Path, str]:
-    """Every secret in a config, by the path at which it stands."""
+    """What `to_plain` masks: every secret in a config, by the path at which it stands."""
     if isinstance(config, SecretStr):
         return {path: config.get_secret_value()}
     items: Iterable[tuple[str | int, object]] = ()

@@ -110,4 +110,4 @@ def show(value: object, *, limit: int = 60) -> str:
 
 def first_line(error: BaseException) -> str:
     """What another library says is wrong, without its advice: Hydra's second line tells people to add keys with `+`."""
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -14,6 +14,8 @@ from hydra.core.config_store import ConfigNode, ConfigStore
 from hydra_zen import builds
 from omegaconf import DictConfig, OmegaConf
 
+from app.schemas.schema import import_path
+
 T = TypeVar("T")
 
 
@@ -157,11 +159,6 @@ def option_at(path: object) -> Option | None:
 def group_of(base: type) -> Group | None:
     """The group whose options derive from `base`, when `base` is a group's base."""
     return next((group for group in groups.values() if group.base is base), None)
-
-
-def import_path(cls: type) -> str:
-    """`app.schemas.optimizers.AdamWSpec`."""
-    return f"{cls.__module__}.{cls.__qualname__}"
 
 
 def _by_schema() -> dict[str, Option]:

@@ -13,8 +13,8 @@ from omegaconf.errors import GrammarParseError, OmegaConfBaseException
 from omegaconf.grammar_parser import parse
 from omegaconf.grammar_visitor import GrammarVisitor
 
+from app.schemas.faults import Fault
 from app.schemas.problems import Path, did_you_mean, dotted, first_line, show
-from app.schemas.schema import Fault
 
 UNRESOLVED: Final = object()
 """Stands in a resolved tree where an interpolation could not be resolved; the fault is already noted."""

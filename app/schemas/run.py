@@ -7,7 +7,8 @@ from typing import Any, Final, cast
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
-from app.schemas.callbacks import CallbackConfig
+from app.schemas.annotations import field_types
+from app.schemas.callbacks import CallbackConfig, LearningRateMonitorConfig
 from app.schemas.clashes import clashes
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
@@ -23,7 +24,7 @@ from app.schemas.schedulers import (
     SchedulerSpec,
     scheduler_fits_optimizer,
 )
-from app.schemas.schema import Finding, field_types, is_schema, rule, schema
+from app.schemas.schema import Finding, is_schema, rule, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
 from app.schemas.trainer import TrainerConfig
@@ -146,14 +147,17 @@ class RunConfig:
         every = trainer.check_val_every_n_epoch or 1
         if trainer.limit_val_batches == 0:
             why = "trainer.limit_val_batches is 0"
+            instead = "trainer.limit_val_batches=null"
         elif 0 < trainer.max_epochs < every:
             why = f"trainer.check_val_every_n_epoch is {every}, of {trainer.max_epochs} epochs"
+            instead = "trainer.check_val_every_n_epoch=1"
         else:
             return
         for path, part in self._monitoring():
             monitor = str(getattr(part, "monitor", None))
             if monitor.startswith("val/") and (part is self.task or monitor != self.task.monitor):
-                yield f"{path}.monitor", f"watches the validation split, which never runs: {why}"
+                found = f"watches the validation split, which never runs: {why}"
+                yield f"{path}.monitor", f"{found}; type {instead} or {path}.monitor=train/loss"
 
     @rule("callbacks", "logger", "trainer")
     def callbacks_and_loggers_suit_the_trainer(self) -> Iterator[Finding]:
@@ -175,6 +179,15 @@ class RunConfig:
         if mixed and self.trainer.gradient_clip_val and getattr(self.optimizer_spec, "fused", None):
             found = f"true leaves no gradients to clip with trainer.precision={self.trainer.precision}"
             yield "optimizer_spec.fused", f"{found}; expected false or null, or trainer.gradient_clip_val=null"
+
+    @rule("callbacks", "optimizer_spec")
+    def logged_weight_decay_is_there(self) -> Iterator[Finding]:
+        """Lightning looks it up in every parameter group, and stops where there is none."""
+        for name, callback in self.callbacks.items():
+            shown = isinstance(callback, LearningRateMonitorConfig) and callback.log_weight_decay
+            if shown and not hasattr(self.optimizer_spec, "weight_decay"):
+                found = f"true needs an optimizer with weight_decay, which {type(self.optimizer_spec).__name__} has not"
+                yield f"callbacks.{name}.log_weight_decay", f"{found}; expected false"
 
     @rule("scheduler_spec", "trainer.check_val_every_n_epoch")
     def plateau_is_seen_when_looked_for(self) -> Iterator[Finding]:
@@ -200,7 +213,10 @@ class RunConfig:
         unit, length = (
             ("epoch", self.trainer.max_epochs) if spec.interval == "epoch" else ("step", self.trainer.max_steps)
         )
-        if length > 0 and spec.T_max * spec.frequency < length:
+        if unit == "step" and length == -1 and 0 < spec.T_max * spec.frequency <= self.trainer.max_epochs:
+            found = f"counts optimizer steps with interval=step, found {spec.T_max}, no more than there are epochs"
+            yield "scheduler_spec.T_max", f"{found}; expected the steps of the whole run, or interval=epoch"
+        elif length > 0 and spec.T_max * spec.frequency < length:
             end = f"ends after {spec.T_max * spec.frequency} {unit}s of {length}, and the rate would rise again"
             yield "scheduler_spec.T_max", f"{end}; expected at least {-(-length // spec.frequency)}"
 

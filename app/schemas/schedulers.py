@@ -14,6 +14,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import MinLen
 
+from app.schemas.annotations import field_types
 from app.schemas.constraints import (
     Fraction,
     Momentum,
@@ -29,7 +30,7 @@ from app.schemas.constraints import (
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import Path
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, field_types, rule, schema
+from app.schemas.schema import Finding, rule, schema
 
 Rates = PositiveFloat | Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 """One learning rate, or one for each parameter group in their order."""
@@ -176,6 +177,19 @@ class CosineAnnealingWarmRestartsSpec(SchedulerSpec):
     """Lowest learning rate."""
 
 
+class MomentumCycle:
+    """What the schedulers share that move the momentum against the learning rate; no schema, so it adds no fields."""
+
+    base_momentum: Momenta
+    max_momentum: Momenta
+
+    @rule("base_momentum", "max_momentum")
+    def momenta_ordered(self) -> Iterator[Finding]:
+        """Torch would cycle the momentum together with the rate."""
+        if wrong := _inverted(self.base_momentum, self.max_momentum, equal=True):
+            yield "base_momentum", f"must not be above max_momentum, {wrong}"
+
+
 @register(
     "scheduler_spec",
     "cyclic",
@@ -184,7 +198,7 @@ class CosineAnnealingWarmRestartsSpec(SchedulerSpec):
     max_lr="${optimizer_spec.lr}",
 )
 @schema
-class CyclicLRSpec(SchedulerSpec):
+class CyclicLRSpec(MomentumCycle, SchedulerSpec):
     """The learning rate up and down between two bounds, which replace the optimizer's own (Smith, 2017)."""
 
     base_lr: LowestRates
@@ -223,16 +237,10 @@ class CyclicLRSpec(SchedulerSpec):
         if wrong := _inverted(self.base_lr, self.max_lr, equal=False):
             yield "base_lr", f"must be below max_lr, {wrong}"
 
-    @rule("base_momentum", "max_momentum")
-    def momenta_ordered(self) -> Iterator[Finding]:
-        """Torch would cycle the momentum together with the rate."""
-        if wrong := _inverted(self.base_momentum, self.max_momentum, equal=True):
-            yield "base_momentum", f"must not be above max_momentum, {wrong}"
-
 
 @register("scheduler_spec", "one_cycle", target="torch.optim.lr_scheduler.OneCycleLR", max_lr="${optimizer_spec.lr}")
 @schema
-class OneCycleLRSpec(SchedulerSpec):
+class OneCycleLRSpec(MomentumCycle, SchedulerSpec):
     """Up to a large learning rate and down to almost none, over the whole run (Smith & Topin, 2019).
 
     How long that is follows from the run when neither `total_steps` nor `epochs` with `steps_per_epoch` says so.
@@ -320,12 +328,6 @@ class OneCycleLRSpec(SchedulerSpec):
         """The same is looked at again by the builder, when the run decides the length."""
         if self.length is not None and (flaw := self.flaw(self.length)):
             yield "pct_start", flaw
-
-    @rule("base_momentum", "max_momentum")
-    def momenta_ordered(self) -> Iterator[Finding]:
-        """Torch would cycle the momentum together with the rate."""
-        if wrong := _inverted(self.base_momentum, self.max_momentum, equal=True):
-            yield "base_momentum", f"must not be above max_momentum, {wrong}"
 
 
 @register(

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 from typing import Annotated, Final, Literal
 
 from annotated_types import MinLen
+from pydantic import BeforeValidator
 
 from app.schemas.constraints import (
     Duration,
@@ -22,6 +23,7 @@ from app.schemas.constraints import (
     Probability,
     duration_fault,
 )
+from app.schemas.expectations import expected
 from app.schemas.problems import one_of, show
 from app.schemas.registry import group, register
 from app.schemas.schema import Finding, rule, schema
@@ -68,6 +70,29 @@ Precision = Literal[
     "transformer-engine",
     "transformer-engine-float16",
 ]
+
+_LIGHTNINGS_PRECISIONS: Final[Mapping[str, Precision]] = {
+    "16": "16-mixed",
+    "fp16": "16-mixed",
+    "float16": "16-mixed",
+    "half": "16-mixed",
+    "bf16": "bf16-mixed",
+    "bfloat16": "bf16-mixed",
+    "32": "32-true",
+    "fp32": "32-true",
+    "float32": "32-true",
+    "64": "64-true",
+    "fp64": "64-true",
+    "float64": "64-true",
+}
+"""Names that Lightning's shorthand or other tools have for a precision, which the nearest spelling would get wrong."""
+
+
+def _precision(value: object) -> object:
+    if not isinstance(value, bool) and (meant := _LIGHTNINGS_PRECISIONS.get(str(value).casefold())):
+        raise ValueError(f"expected {expected(Precision)}, found {show(value)}; did you mean '{meant}'?")
+    return value
+
 
 Plugin = Literal[
     "async_checkpoint_io",
@@ -116,7 +141,7 @@ class TrainerConfig:
     strategy: Strategy = "auto"
     """How several devices work together; `auto` is `ddp` as soon as there are two."""
 
-    precision: Precision = "32-true"
+    precision: Annotated[Precision, BeforeValidator(_precision)] = "32-true"
     """Number format; `bf16-mixed` saves half the memory for activations and keeps the weights exact."""
 
     deterministic: bool | Literal["warn"] = True
@@ -165,7 +190,7 @@ class TrainerConfig:
     """Train and validate on the same few batches, as a number or a share: a sound model must reach a loss near zero."""
 
     fast_dev_run: bool | NonNegativeInt = False
-    """Run n batches (true: one) of every stage to find bugs, without logging or saving anything."""
+    """Run n batches (true: one) of every stage to find bugs; nothing is logged, and no file saved but `last.ckpt`."""
 
     num_sanity_val_steps: MinusOneOrMore = 2
     """Validation batches tried before training starts, so that a bug there shows at once; -1 for all."""

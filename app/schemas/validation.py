@@ -9,19 +9,13 @@ from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
 from omegaconf import DictConfig, OmegaConf
 
+from app.schemas.annotations import alternatives, element_type, field_types
 from app.schemas.expectations import expected
+from app.schemas.faults import Fault
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
-from app.schemas.registry import Group, group_of, import_path, leaf_fields, option_at, options
+from app.schemas.registry import Group, group_of, leaf_fields, option_at, options
 from app.schemas.resolution import UNRESOLVED, resolve
-from app.schemas.schema import (
-    Fault,
-    alternatives,
-    element_type,
-    field_types,
-    fill,
-    is_schema,
-    schemas,
-)
+from app.schemas.schema import fill, import_path, is_schema, schemas
 
 T = TypeVar("T")
 

@@ -17,9 +17,9 @@ from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
 from app.builders.trainer import PLUGINS, build_trainer, route_lightning_logging
+from app.schemas.annotations import field_types
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
-from app.schemas.schema import field_types
 from app.schemas.trainer import Plugin, TrainerConfig
 
 

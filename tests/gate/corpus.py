@@ -13,10 +13,11 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, SecretStr
 
+from app.schemas.annotations import field_types
 from app.schemas.problems import dotted
 from app.schemas.registry import groups, options
 from app.schemas.run import RunConfig
-from app.schemas.schema import field_types, is_schema
+from app.schemas.schema import is_schema
 
 NONSENSE = "zz not a value"
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from lightning.pytorch import callbacks as lightnings
 
+from app.schemas.annotations import field_types
 from app.schemas.callbacks import (
     LEFT_OUT,
     NOT_OFFERED,
@@ -16,12 +17,12 @@ from app.schemas.callbacks import (
     LearningRateFinderConfig,
     ProgressBarTheme,
     PruningConfig,
+    SpikeDetectionConfig,
     StochasticWeightAveragingConfig,
     TimerConfig,
 )
 from app.schemas.problems import ConfigError
 from app.schemas.registry import Option, options
-from app.schemas.schema import field_types, has_default
 
 BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
 
@@ -118,6 +119,39 @@ BROKEN: list[tuple[type, dict[str, Any], str, str]] = [
         "pruning_fn=ln_structured needs a norm, such as 2",
     ),
     (
+        PruningConfig,
+        {"pruning_fn": "ln_structured", "use_global_unstructured": False, "pruning_dim": 0, "pruning_norm": 2},
+        "parameter_names",
+        "with pruning_fn=ln_structured, expected [weight], found null, which is both: no bias has rows",
+    ),
+    (
+        PruningConfig,
+        {"pruning_fn": "l1_unstructured", "make_pruning_permanent": False},
+        "make_pruning_permanent",
+        (
+            "false leaves masks in the layers, which use_lottery_ticket_hypothesis copies for the test; "
+            "set that to false too, or this to true"
+        ),
+    ),
+    (
+        CheckpointConfig,
+        {"dirpath": "foo://bucket"},
+        "dirpath",
+        "no files can be written to foo://; known: file, memory, s3, gs, gcs, az, abfs, hdfs, hf, oss, oci, sftp, ssh",
+    ),
+    (
+        CheckpointConfig,
+        {"dirpath": "memory://checkpoints", "save_last": "link"},
+        "save_last",
+        "'link' cannot be made at memory://; set it to true, which writes a copy",
+    ),
+    (
+        SpikeDetectionConfig,
+        {"rtol": None},
+        "rtol",
+        "with null here and atol=null, any change for the worse is a jump; set one of them",
+    ),
+    (
         LearningRateFinderConfig,
         {"min_lr": 1.0, "max_lr": 0.1},
         "min_lr",
@@ -136,8 +170,24 @@ SOUND: list[tuple[type, dict[str, Any]]] = [
     (StochasticWeightAveragingConfig, {"swa_lrs": [0.1, 0.2], "device": "cuda:1"}),
     (
         PruningConfig,
-        {"pruning_fn": "ln_structured", "pruning_dim": 0, "pruning_norm": 2, "use_global_unstructured": False},
+        {
+            "pruning_fn": "ln_structured",
+            "pruning_dim": 0,
+            "pruning_norm": 2,
+            "use_global_unstructured": False,
+            "parameter_names": ["weight"],
+        },
     ),
+    (
+        PruningConfig,
+        {
+            "pruning_fn": "l1_unstructured",
+            "make_pruning_permanent": False,
+            "use_lottery_ticket_hypothesis": False,
+        },
+    ),
+    (CheckpointConfig, {"dirpath": "memory://checkpoints"}),
+    (SpikeDetectionConfig, {"rtol": None, "atol": 0.5}),
     (LearningRateFinderConfig, {"min_lr": 1e-4, "max_lr": 0.1}),
     (DeviceStatsConfig, {"cpu_stats": False}),
 ]
@@ -222,7 +272,11 @@ def test_every_argument_of_a_callback_is_a_field_or_left_out_for_a_reason(option
 @pytest.mark.parametrize("option", options["callbacks"].values(), ids=options["callbacks"])
 def test_defaults_are_lightnings_unless_a_reason_is_given(option: Option, monkeypatch: pytest.MonkeyPatch) -> None:
     parameters = _live_parameters(option)
-    required = {name for name in field_types(option.schema) if not has_default(option.schema, name)}
+    required = {
+        name
+        for name, parameter in inspect.signature(option.schema).parameters.items()
+        if parameter.default is inspect.Parameter.empty
+    }
     values: dict[str, Any] = {
         "monitor": "val/loss",
         "mode": "min",

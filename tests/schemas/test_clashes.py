@@ -13,9 +13,11 @@ from app.schemas.callbacks import (
     ModelSummaryConfig,
     PlainModelSummaryConfig,
     ProgressBarConfig,
+    PruningConfig,
     StochasticWeightAveragingConfig,
     TimerConfig,
     TQDMProgressBarConfig,
+    WeightAveragingConfig,
 )
 from app.schemas.clashes import clashes
 from app.schemas.trainer import TrainerConfig
@@ -78,7 +80,7 @@ CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[
         {"checkpoint": CheckpointConfig()},
         {"barebones": True, "log_every_n_steps": 0, "num_sanity_val_steps": 0},
         True,
-        [("callbacks.checkpoint", "is not allowed with trainer.barebones=true; leave it out")],
+        [("callbacks.checkpoint", "is not allowed with trainer.barebones=true; choose callbacks=[]")],
     ),
     (
         {"lr_monitor": LearningRateMonitorConfig()},
@@ -98,12 +100,85 @@ CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[
         [("callbacks.accumulate", "sets what trainer.accumulate_grad_batches=4 sets too; keep one")],
     ),
     (
-        {"swa": StochasticWeightAveragingConfig(**SWA), "ema": EMAConfig()},
+        {"swa": StochasticWeightAveragingConfig(**SWA)},
         {"strategy": "fsdp", "accelerator": "gpu"},
         True,
+        [("callbacks.swa", "cannot average a model that trainer.strategy=fsdp splits over devices")],
+    ),
+    (
+        {"ema": EMAConfig()},
+        {"strategy": "fsdp", "accelerator": "gpu"},
+        True,
+        [("callbacks.ema", "cannot average a model that trainer.strategy=fsdp splits over devices")],
+    ),
+    (
+        {"ema": EMAConfig(), "swa": StochasticWeightAveragingConfig(**SWA), "mean": WeightAveragingConfig()},
+        {},
+        True,
         [
-            ("callbacks.swa", "cannot average a model that trainer.strategy=fsdp splits over devices"),
-            ("callbacks.ema", "cannot average a model that trainer.strategy=fsdp splits over devices"),
+            ("callbacks.swa", "is a second average of the same weights beside callbacks.ema; keep one of them"),
+            ("callbacks.mean", "is a second average of the same weights beside callbacks.ema; keep one of them"),
+        ],
+    ),
+    (
+        {"pruning": PruningConfig(pruning_fn="l1_unstructured"), "ema": EMAConfig()},
+        {},
+        True,
+        [("callbacks.pruning", "replaces the parameters that callbacks.ema averages; keep one of them")],
+    ),
+    (
+        {
+            "checkpoint": CheckpointConfig(),
+            "pruning": PruningConfig(
+                pruning_fn="l1_unstructured", make_pruning_permanent=False, use_lottery_ticket_hypothesis=False
+            ),
+        },
+        {},
+        True,
+        [
+            (
+                "callbacks.pruning.make_pruning_permanent",
+                (
+                    "false leaves masks in what callbacks.checkpoint saves, which cannot be loaded again; "
+                    "expected true, or leave that callback out"
+                ),
+            )
+        ],
+    ),
+    (
+        {"stop": EarlyStoppingConfig(monitor="train/loss", mode="min", check_on_train_epoch_end=False)},
+        {},
+        True,
+        [
+            (
+                "callbacks.stop.check_on_train_epoch_end",
+                "train/loss is known after the training epoch, not after validation: expected true, found false",
+            )
+        ],
+    ),
+    (
+        {"stop": EarlyStoppingConfig(monitor="train/loss", mode="min")},
+        {"val_check_interval": 0.5},
+        True,
+        [
+            (
+                "callbacks.stop.check_on_train_epoch_end",
+                (
+                    "train/loss is known after the training epoch, not after validation: "
+                    "expected true, found null, which here means false"
+                ),
+            )
+        ],
+    ),
+    (
+        {"stop": EarlyStoppingConfig(**BEST, check_on_train_epoch_end=True)},
+        {"check_val_every_n_epoch": 2},
+        True,
+        [
+            (
+                "callbacks.stop.check_on_train_epoch_end",
+                "not every training epoch ends with a new val/loss: expected false or null, found true",
+            )
         ],
     ),
     (
@@ -154,11 +229,18 @@ def test_parts_that_work_together_are_left_alone() -> None:
         "lr": LearningRateMonitorConfig(),
         "accumulate": GradientAccumulationConfig(scheduling={0: 2}),
         "swa": StochasticWeightAveragingConfig(**SWA, swa_epoch_start=10),
-        "ema": EMAConfig(),
         "timer": TimerConfig(),
         "finder": BatchSizeFinderConfig(),
     }
     trainer = TrainerConfig(max_time="00:02:00:00")
+    apart: dict[str, CallbackConfig] = {
+        "checkpoint": CheckpointConfig(),
+        "pruning": PruningConfig(pruning_fn="l1_unstructured"),
+        "stop": EarlyStoppingConfig(**BEST, check_on_train_epoch_end=True),
+        "on_train": EarlyStoppingConfig(monitor="train/loss", mode="min", check_on_train_epoch_end=True),
+    }
+    assert list(clashes(apart, trainer, has_logger=True)) == []
+    assert list(clashes({"ema": EMAConfig()}, trainer, has_logger=True)) == []
     assert list(clashes(callbacks, trainer, has_logger=True)) == []
     del callbacks["lr"]
     assert list(clashes(callbacks, trainer, has_logger=False)) == []

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from app.builders.targets import live_class
+from app.schemas.annotations import field_types
 from app.schemas.loggers import (
     EXTRA,
     LEFT_OUT,
@@ -20,7 +21,6 @@ from app.schemas.loggers import (
 from app.schemas.plain import to_plain
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
-from app.schemas.schema import field_types
 
 
 @pytest.fixture(autouse=True)
@@ -82,6 +82,35 @@ BROKEN: list[tuple[type, dict[str, Any], str, str]] = [
         "run_name",
         "has no effect with run_id=abc, a run that has its own; set it to null",
     ),
+    (
+        MLFlowLoggerConfig,
+        {"tracking_uri": "htp://host:5000"},
+        "tracking_uri",
+        (
+            "expected an address such as 'http://host:5000', 'sqlite:////data/mlflow.db' or 'databricks', "
+            "found 'htp://host:5000'; known: http, https, "
+            "sqlite, postgresql, mysql, mssql, databricks, databricks-uc, uc"
+        ),
+    ),
+    (
+        MLFlowLoggerConfig,
+        {"tracking_uri": "http://"},
+        "tracking_uri",
+        "expected an address such as 'http://host:5000', found 'http://'",
+    ),
+    (
+        WandbLoggerConfig,
+        {"project": "team/digits"},
+        "project",
+        "expected a name without any of / \\ # ? % :, found 'team/digits'; a team goes into entity",
+    ),
+    (WandbLoggerConfig, {"project": "p" * 129}, "project", "expected at most 128 characters, found 129"),
+    (
+        TensorBoardLoggerConfig,
+        {"filename_suffix": "a/b"},
+        "filename_suffix",
+        "expected the end of a file's name, without slashes, found 'a/b'",
+    ),
     (TensorBoardLoggerConfig, {"flush_secs": 0}, "flush_secs", "expected a whole number of at least 1, found 0"),
     (
         WandbLoggerConfig,
@@ -98,7 +127,11 @@ SOUND: list[tuple[type, dict[str, Any]]] = [
     (WandbLoggerConfig, {"base_url": "http://localhost:8080"}),
     (MLFlowLoggerConfig, {"tracking_uri": "http://127.0.0.1:5000", "tracking_token": "t"}),
     (MLFlowLoggerConfig, {"tracking_uri": "sqlite:////data/mlflow.db", "tags": {"kind": "test"}}),
+    (MLFlowLoggerConfig, {"tracking_uri": "postgresql+psycopg2://user@host/runs"}),
+    (MLFlowLoggerConfig, {"tracking_uri": "databricks"}),
     (MLFlowLoggerConfig, {"run_id": "abc"}),
+    (WandbLoggerConfig, {"project": "digits"}),
+    (TensorBoardLoggerConfig, {"filename_suffix": ".v2"}),
     (CSVLoggerConfig, {"flush_logs_every_n_steps": 1}),
     (TensorBoardLoggerConfig, {"log_graph": True}),
 ]

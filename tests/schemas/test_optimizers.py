@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from app.builders.targets import live_class
+from app.schemas.annotations import field_types
 from app.schemas.optimizers import (
     AdadeltaSpec,
     AdamSpec,
@@ -21,7 +22,6 @@ from app.schemas.optimizers import (
 )
 from app.schemas.problems import ConfigError
 from app.schemas.registry import leaf_fields, options
-from app.schemas.schema import field_types
 
 OURS = {"params", "filter_requires_grad"}
 SHARED_BY_GROUPS = {

@@ -5,9 +5,10 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
 from app.compose import prepare
+from app.schemas.annotations import field_types
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
-from app.schemas.registry import group_of, groups, import_path, node, option_at, option_of, options, register
-from app.schemas.schema import field_types, is_abstract, is_schema
+from app.schemas.registry import group_of, groups, node, option_at, option_of, options, register
+from app.schemas.schema import import_path, is_abstract, is_schema
 from app.schemas.trainer import TrainerConfig
 
 

@@ -13,13 +13,14 @@ from typing import Annotated, Any, Final, Literal, get_args, get_origin
 import pytest
 
 from app.schemas import callbacks, loggers, trainer
+from app.schemas.annotations import field_types
 from app.schemas.callbacks import ConsoleOptions, EarlyStoppingConfig, ProgressBarTheme, ThroughputConfig
 from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.loggers import MLFlowLoggerConfig, WandbLoggerConfig
-from app.schemas.registry import Option, import_path, options
+from app.schemas.registry import Option, options
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schedulers import CyclicLRSpec
-from app.schemas.schema import field_types, frozen, schemas
+from app.schemas.schema import frozen, import_path, schemas
 from app.tasks import import_task_configs
 
 import_task_configs()

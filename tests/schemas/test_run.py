@@ -24,7 +24,11 @@ WRONG: list[tuple[list[str], str, str]] = [
         "callbacks.checkpoint.mode",
         "val/f1 is better the larger it is: expected 'max', found 'min'",
     ),
-    (["trainer.limit_val_batches=0"], "task.monitor", "never runs: trainer.limit_val_batches is 0"),
+    (
+        ["trainer.limit_val_batches=0"],
+        "task.monitor",
+        "never runs: trainer.limit_val_batches is 0; type trainer.limit_val_batches=null or task.monitor=train/loss",
+    ),
     (
         ["trainer.check_val_every_n_epoch=30"],
         "task.monitor",
@@ -35,6 +39,16 @@ WRONG: list[tuple[list[str], str, str]] = [
         [COSINE, "scheduler_spec.interval=step", "trainer.max_steps=100"],
         "scheduler_spec.T_max",
         "ends after 20 steps of 100",
+    ),
+    (
+        [COSINE, "scheduler_spec.interval=step"],
+        "scheduler_spec.T_max",
+        "counts optimizer steps with interval=step, found 20, no more than there are epochs",
+    ),
+    (
+        ["callbacks=[lr_monitor]", "callbacks.lr_monitor.log_weight_decay=true", "optimizer_spec=rprop"],
+        "callbacks.lr_monitor.log_weight_decay",
+        "true needs an optimizer with weight_decay, which RpropSpec has not; expected false",
     ),
     ([PLATEAU, "scheduler_spec.interval=step"], "scheduler_spec.interval", "what it watches is logged once an epoch"),
     (
@@ -70,6 +84,8 @@ RIGHT: list[list[str]] = [
     ["task.monitor=train/loss", "trainer.limit_val_batches=0"],
     [COSINE],
     [COSINE, "scheduler_spec.T_max=100"],
+    [COSINE, "scheduler_spec.T_max=100", "scheduler_spec.interval=step"],
+    ["callbacks=[lr_monitor]", "callbacks.lr_monitor.log_weight_decay=true"],
     [COSINE, "scheduler_spec.T_max=10", "scheduler_spec.frequency=2"],
     [PLATEAU],
     [PLATEAU, "trainer.check_val_every_n_epoch=2", "scheduler_spec.frequency=4"],

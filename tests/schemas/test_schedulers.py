@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch.optim import lr_scheduler
 
+from app.schemas.annotations import field_types
 from app.schemas.optimizers import AdamWSpec, LBFGSSpec, OptimizerSpec, ParamGroupSpec, SGDSpec
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
@@ -27,7 +28,6 @@ from app.schemas.schedulers import (
     StepLRSpec,
     scheduler_fits_optimizer,
 )
-from app.schemas.schema import field_types, has_default
 
 LIGHTNINGS = {"interval", "frequency", "monitor", "strict"}
 NOT_DESCRIBABLE = {"LambdaLR", "MultiplicativeLR"}
@@ -59,18 +59,16 @@ def test_fields_and_defaults_are_those_of_torch(name: str) -> None:
     assert fields == parameters
     for field in fields:
         default = inspect.signature(target).parameters[field].default
-        assert has_default(option.schema, field) == (default is not inspect.Parameter.empty)
-        if has_default(option.schema, field):
-            assert getattr(option.schema, field) == default
+        assert inspect.signature(option.schema).parameters[field].default == default
 
 
 @pytest.mark.parametrize("name", option_of)
 def test_an_option_chosen_by_name_needs_no_more_values(name: str) -> None:
     option = option_of[name]
     missing = [
-        field
-        for field in field_types(option.schema)
-        if not has_default(option.schema, field) and field not in option.preset
+        name
+        for name, parameter in inspect.signature(option.schema).parameters.items()
+        if parameter.default is inspect.Parameter.empty and name not in option.preset
     ]
     assert not missing
 

@@ -4,9 +4,9 @@ from typing import Any, get_args
 import pytest
 
 from app.schemas import trainer
+from app.schemas.annotations import field_types
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
-from app.schemas.schema import field_types
 from app.schemas.trainer import LEFT_OUT, OWN_DEFAULTS, TrainerConfig
 
 
@@ -249,6 +249,15 @@ def test_every_rule_is_shown_to_fire() -> None:
 )
 def test_a_value_out_of_range_is_refused(field: str, value: object) -> None:
     assert list(refused(**{field: value})) == [field] or list(refused(**{field: value})) == [f"{field}[0]"]
+
+
+@pytest.mark.parametrize(
+    ("found", "meant"),
+    [(16, "16-mixed"), ("fp16", "16-mixed"), ("bf16", "bf16-mixed"), ("32", "32-true"), (64, "64-true")],
+)
+def test_a_short_precision_is_answered_with_what_lightning_means_by_it(found: object, meant: str) -> None:
+    assert refused(precision=found)["precision"].endswith(f"found {found!r}; did you mean '{meant}'?")
+    assert TrainerConfig(precision=meant).precision == meant  # type: ignore[arg-type]  # one of the choices
 
 
 def test_a_misspelt_choice_is_answered_with_the_right_one() -> None:

@@ -27,7 +27,8 @@ def problems_of(config: object, schema: type) -> tuple[Problem, ...]:
 @pytest.mark.parametrize("group", ["optimizer_spec", "scheduler_spec", "module", "trainer"])
 def test_every_option_survives_being_stored(group: str) -> None:
     for name in options[group]:
-        config = load_config([f"{group}={name}", "callbacks=[]", "logger=[]"])
+        task = [f"task={name.partition('/')[0]}"] if "/" in name else []
+        config = load_config([*task, f"{group}={name}", "callbacks=[]", "logger=[]"])
         assert from_plain(to_plain(config)) == config
 
 

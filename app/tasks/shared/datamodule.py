@@ -142,7 +142,10 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
     def _dataset(self, split: Split) -> Dataset[Any]:
         if split not in self.datasets:
             raise MissingSplitError(type(self).__name__, split, tuple(self.datasets))
-        return self.datasets[split]
+        dataset = self.datasets[split]
+        if len(dataset) == 0:  # type: ignore[arg-type]  # map-style datasets have a length
+            raise ConfigError([Problem(path="datamodule", message=f"leaves the split {split} without a sample")])
+        return dataset
 
     def _loader(
         self, dataset: Dataset[Any], sampler: Sampler[int] | None = None, *, drop_last: bool = False

@@ -15,6 +15,7 @@ from app.builders.optimizers import build_optimizer
 from app.builders.schedulers import lightning_scheduler
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.plain import to_plain
+from app.schemas.problems import AppError
 from app.schemas.schedulers import OneCycleLRSpec, SchedulerSpec
 from app.schemas.task import Split, TaskConfig
 from app.tasks.shared.datasets import Batch
@@ -23,6 +24,19 @@ from app.tasks.shared.split_metrics import SplitMetrics
 
 ModelConfigT = TypeVar("ModelConfigT")
 TaskConfigT = TypeVar("TaskConfigT", bound=TaskConfig)
+
+
+class NonFiniteLossError(AppError):
+    """Training has diverged."""
+
+    def __init__(self, loss: float, epoch: int) -> None:
+        self.loss, self.epoch = loss, epoch
+        super().__init__(
+            f"train/loss is {loss} in epoch {epoch}: training has diverged; a smaller optimizer_spec.lr helps"
+        )
+
+    def __reduce__(self) -> tuple[type["NonFiniteLossError"], tuple[float, int]]:
+        return type(self), (self.loss, self.epoch)
 
 
 class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
@@ -123,8 +137,14 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         self.val_metrics.reset()
 
     def on_train_epoch_end(self) -> None:
-        """Log the epoch's loss and metrics on train."""
-        self._log(self.train_metrics)
+        """Log the epoch's loss and metrics on train.
+
+        Raises:
+            NonFiniteLossError: when the loss is not a number any more: nothing that follows could be.
+        """
+        loss = self._log(self.train_metrics).get("train/loss")
+        if loss is not None and not loss.isfinite():
+            raise NonFiniteLossError(float(loss), self.current_epoch)
 
     def on_validation_epoch_end(self) -> None:
         """Log the loss and metrics on val."""
@@ -153,9 +173,11 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         outputs = self(inputs)
         metrics.update({"loss": self.compute_loss(outputs, targets)}, outputs, targets)
 
-    def _log(self, metrics: SplitMetrics) -> None:
-        if self.trainer.barebones:
-            return  # Lightning logs nothing then, and would warn that it was asked to
-        # Torchmetrics has already brought the processes together; `sync_dist` tells Lightning that the values agree.
-        self.log_dict(metrics.compute(), prog_bar=True, sync_dist=True)
+    def _log(self, metrics: SplitMetrics) -> dict[str, Tensor]:
+        values = metrics.compute()
         metrics.reset()
+        if self.trainer.barebones:
+            return values  # Lightning logs nothing then, and would warn that it was asked to
+        # Torchmetrics has already brought the processes together; `sync_dist` tells Lightning that the values agree.
+        self.log_dict(values, prog_bar=True, sync_dist=True)
+        return values
