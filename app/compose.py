@@ -20,8 +20,9 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
 from app.choices import HYDRA_GROUPS, check_choice
+from app.experiment_source import register_plugins
 from app.experiments import GROUP as EXPERIMENT
-from app.experiments import Experiment, merge, register_plugins, with_bases
+from app.experiments import Experiment, merge, with_bases
 from app.overrides import Override, read_overrides
 from app.run_directory import HYDRA_SETTINGS, register_resolver
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, first_line, show

@@ -6,7 +6,8 @@ import pytest
 from hydra.plugins.config_source import ConfigSource
 
 from app.compose import compose, load_config, prepare
-from app.experiments import ExperimentSource, experiment_names, merge, read_experiment, with_bases
+from app.experiment_source import ExperimentSource
+from app.experiments import experiment_names, merge, read_experiment, with_bases
 from app.schemas.run import RunConfig
 from tests.gate.conftest import Write, experiment, folder
 
