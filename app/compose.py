@@ -1,4 +1,4 @@
-"""Overrides become a config: Hydra composes the chosen options, the gate judges the result.
+"""Overrides become a config: Hydra composes the chosen options, values are put in, the gate judges the result.
 
 Nothing here imports torch.
 """
@@ -23,8 +23,9 @@ from app.choices import HYDRA_GROUPS, check_choice
 from app.experiment_source import register_plugins
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import Experiment, merge, with_bases
+from app.hydra_settings import HYDRA_SETTINGS
 from app.overrides import Override, read_overrides
-from app.run_directory import HYDRA_SETTINGS, register_resolver
+from app.run_directory import register_resolver
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, first_line, show
 from app.schemas.registry import groups
 from app.schemas.run import RunConfig, root_node

@@ -30,7 +30,7 @@ DEEPEST_LEVEL: Final = 20
 _KEY = re.compile(r"[+~]{0,2}[A-Za-z_][\w-]*([./][\w-]+)*(@[\w.]*)?")
 _POSITION = re.compile(r"\[(\d+)\]")
 
-HYDRA_SETTINGS: Final = (
+SETTABLE_OF_HYDRA: Final = (
     "hydra.run.dir",
     "hydra.sweep.dir",
     "hydra.sweep.subdir",
@@ -215,9 +215,9 @@ def _check_hydra(key: str, value: object) -> str | None:
         if isinstance(value, str) and value in choices:
             return None
         return f"no option {show(value)}{did_you_mean(str(value), choices)}; options: {', '.join(choices)}"
-    settable = any(key == name or (name.endswith(".") and key.startswith(name)) for name in HYDRA_SETTINGS)
+    settable = any(key == name or (name.endswith(".") and key.startswith(name)) for name in SETTABLE_OF_HYDRA)
     if not settable:
-        may = ", ".join(f"{name}*" if name.endswith(".") else name for name in (*HYDRA_SETTINGS, *HYDRA_GROUPS))
+        may = ", ".join(f"{name}*" if name.endswith(".") else name for name in (*SETTABLE_OF_HYDRA, *HYDRA_GROUPS))
         return f"cannot be set; of Hydra itself there is {may}"
     if key in ("hydra.run.dir", "hydra.sweep.dir", "hydra.sweep.subdir", "hydra.job.name") and not isinstance(
         value, str

@@ -25,35 +25,6 @@ ENVIRONMENT_FILE: Final = "environment.yaml"
 RESULT_FILE: Final = "result.json"
 TRACEBACK_FILE: Final = "traceback.txt"
 
-_HELP: Final = """\
-app [train|test|check] [group=option ...] [path.to.a.field=value ...] [flags]
-
-  train   fit and then test; what `app` does without a command
-  test    measure the weights of checkpoint=<file> on the task's test split
-  check   say what is wrong with a config, without running anything
-
-== Options ==
-$APP_CONFIG_GROUPS
-experiment=<task>/<name> chooses a kept set of overrides.
-Tune several of a kind by name: callbacks=[checkpoint,early_stopping] callbacks.early_stopping.patience=9
-
-== Flags ==
-  --cfg job            print the composed config; --package <part> prints one part of it
-  --info defaults      print which options make it up
-  --multirun, -m       run every combination: app -m optimizer_spec.lr=1e-3,1e-4
-  --shell-completion   install=bash, install=fish; eval "$$(app -sc install=bash)"
-  --version, --help
-"""
-
-HYDRA_SETTINGS: Final[Mapping[str, Any]] = {
-    "run": {"dir": "${run_directory.root}/${task.name}/${run_name:}"},
-    "sweep": {"dir": "${run_directory.root}/${task.name}/${run_name:}", "subdir": "${hydra.job.num}"},
-    "job": {"name": "app", "chdir": False},
-    "output_subdir": None,
-    "help": {"app_name": "app", "template": _HELP},
-}
-"""Hydra's part in a run's folder: its place. The record of the run is ours, since Hydra's would hold secrets."""
-
 
 def run_name() -> str:
     """A name no other run has, not even one started in the same second: `2026-01-31_12-00-00_5f0c91d2ab`."""

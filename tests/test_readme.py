@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.choices import HYDRA_GROUPS
-from app.overrides import HYDRA_SETTINGS
+from app.overrides import SETTABLE_OF_HYDRA
 from app.schemas.registry import options
 from app.schemas.run import DEFAULT_OPTIONS
 from docs.write_options import readme
@@ -91,7 +91,7 @@ def test_what_can_be_set_of_hydra_is_documented() -> None:
     shown = re.search(r"<!-- hydra -->\n(.*?)<!-- /hydra -->", PAGES["overrides.md"], re.DOTALL)
     assert shown is not None
 
-    settable = {f"{name}*" if name.endswith(".") else name for name in (*HYDRA_SETTINGS, *HYDRA_GROUPS)}
+    settable = {f"{name}*" if name.endswith(".") else name for name in (*SETTABLE_OF_HYDRA, *HYDRA_GROUPS)}
     assert set(re.findall(r"`(.*?)`", shown[1])) == settable
 
 
