@@ -5,9 +5,11 @@ Every option stands in Hydra's ConfigStore as the config that hydra-zen's `build
 """
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import Any, TypeVar, cast
 
 from hydra.core.config_store import ConfigNode, ConfigStore
@@ -33,6 +35,17 @@ class Group:
     presets_only: bool
     """Whether all options are of one schema, the base itself, with other defaults."""
 
+    mount: str
+    """Where in a run's config the choice stands, dotted: the group's own name unless it is a part of a part."""
+
+    families: tuple[str, ...]
+    """Modules that register the options, imported once the group is looked at; none when its own module does."""
+
+    @property
+    def path(self) -> tuple[str, ...]:
+        """`mount` as its parts."""
+        return tuple(self.mount.split("."))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Option:
@@ -55,23 +68,82 @@ class Option:
         return node(self.schema, **self.preset)
 
 
+class Options(Mapping[str, dict[str, Option]]):
+    """Every option by group and name, in the order of registration.
+
+    A run looks at few of the groups. The families of a large one are imported when it is first asked for: defining
+    hundreds of schemas would take longer than everything else that is done before training.
+    """
+
+    def __init__(self) -> None:
+        self._registered: dict[str, dict[str, Option]] = {}
+        self._by_schema: dict[str, Option] = {}
+        self._to_import: dict[str, tuple[str, ...]] = {}
+
+    def __getitem__(self, group: str) -> dict[str, Option]:
+        for family in self._to_import.pop(group, ()):
+            import_module(family)
+        return self._registered[group]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._registered)
+
+    def __len__(self) -> int:
+        return len(self._registered)
+
+    def add_group(self, group: Group) -> None:
+        """Know a group, whose options follow."""
+        self._registered[group.name] = {}
+        if group.families:
+            self._to_import[group.name] = group.families
+
+    def add(self, option: Option) -> None:
+        """Know an option, of a group that is known."""
+        named = self._registered[option.group.name]
+        assert option.name not in named, f"{option.group.name}={option.name} is registered twice"
+        named[option.name] = option
+        self._by_schema.setdefault(import_path(option.schema), option)
+
+    def of_schema(self, path: str) -> Option | None:
+        """The option whose schema has this import path; for a schema with presets, the one registered first."""
+        family = path.rpartition(".")[0]
+        for group, families in list(self._to_import.items()):
+            if family in families:
+                self[group]
+        return self._by_schema.get(path)
+
+
 groups: dict[str, Group] = {}
-options: dict[str, dict[str, Option]] = {}
-"""Every option by group and name, in the order of registration."""
+options = Options()
 
 
-def group(name: str, *, several: bool = False, presets_only: bool = False) -> Callable[[type[T]], type[T]]:
+def group(
+    name: str,
+    *,
+    several: bool = False,
+    presets_only: bool = False,
+    mount: str | None = None,
+    families: tuple[str, ...] = (),
+) -> Callable[[type[T]], type[T]]:
     """Make a schema the base of a group's options.
 
     It holds the fields that all of them share and cannot be used itself, unless the options are `presets_only`:
-    the same schema with other defaults.
+    the same schema with other defaults. `mount` is for parts of other parts, such as `module.model_config.head`;
+    `families` for groups with so many options that they are imported only when looked at.
     """
 
     def add(base: type[T]) -> type[T]:
         if not presets_only:
             base.abstract = True  # type: ignore[attr-defined]  # read by `is_abstract`
-        groups[name] = Group(name=name, base=base, several=several, presets_only=presets_only)
-        options[name] = {}
+        groups[name] = Group(
+            name=name,
+            base=base,
+            several=several,
+            presets_only=presets_only,
+            mount=mount or name,
+            families=families,
+        )
+        options.add_group(groups[name])
         return base
 
     return add
@@ -86,10 +158,10 @@ def register(group: str, name: str, *, target: str, **preset: object) -> Callabl
 
     def add(schema: type[T]) -> type[T]:
         owner = groups[group]
+        assert not re.search("_(group|name)_", name), f"Hydra takes part of {name} for a place that it fills in"
         assert issubclass(schema, owner.base), f"{schema.__name__} must derive from {owner.base.__name__}"
-        assert name not in options[group], f"{group}={name} is registered twice"
         option = Option(group=owner, name=name, schema=schema, target=target, preset=preset)
-        options[group][name] = option
+        options.add(option)
         _store(option)
         return schema
 
@@ -123,7 +195,7 @@ def _store(option: Option) -> None:
     folder, _, name = option.name.rpartition("/")
     group = option.group.name
     path = f"{group}/{folder}" if folder else group
-    package = f"{group}.{name}" if option.group.several else group
+    package = f"{option.group.mount}.{name}" if option.group.several else option.group.mount
     store = ConfigStore.instance()
     store.store(group=path, name=name, node={}, package=package, provider="app")
     entries = store.repo
@@ -148,25 +220,17 @@ def node(schema: type, **preset: object) -> DictConfig:
 
 def option_of(config: object) -> Option | None:
     """The option a schema object is of; for a schema with presets, the one registered first."""
-    return _by_schema().get(import_path(type(config)))
+    return option_at(import_path(type(config)))
 
 
 def option_at(path: object) -> Option | None:
     """The option whose schema has this import path, as it stands under `_target_`."""
-    return _by_schema().get(path) if isinstance(path, str) else None
+    return options.of_schema(path) if isinstance(path, str) else None
 
 
 def group_of(base: type) -> Group | None:
     """The group whose options derive from `base`, when `base` is a group's base."""
     return next((group for group in groups.values() if group.base is base), None)
-
-
-def _by_schema() -> dict[str, Option]:
-    found: dict[str, Option] = {}
-    for named in options.values():
-        for option in named.values():
-            found.setdefault(import_path(option.schema), option)
-    return found
 
 
 def _without_inner_targets(value: Any, *, outermost: bool = False) -> Any:

@@ -40,11 +40,15 @@ def schema(cls: type[S]) -> type[S]:
     Raises:
         ConfigError: from the class it returns, when an instance is made or changed in a way that may not run.
     """
-    made = cast(Any, dataclasses.dataclass(kw_only=True, init=False)(cls))
+    # What a dataclass compiles for each class is the same for all of ours, and compiling it takes most of the time.
+    made = cast(Any, dataclasses.dataclass(kw_only=True, init=False, repr=False, eq=False, match_args=False)(cls))
     made.__pydantic_config__ = _CONFIG
     made.__init__ = _checked_init
     made.__setattr__ = _checked_setattr
-    made.__signature__ = _signature(made)
+    made.__repr__ = _repr
+    made.__eq__ = _equal
+    made.__hash__ = None
+    made.__signature__ = _Signature()
     schemas[import_path(made)] = made
     return cast(type[S], made)
 
@@ -151,6 +155,15 @@ def _checked_setattr(self: Any, name: str, value: object) -> None:
         _raise(cls, faults)
 
 
+def _repr(self: Any) -> str:
+    fields = (f"{field.name}={getattr(self, field.name)!r}" for field in dataclasses.fields(self))
+    return f"{type(self).__qualname__}({', '.join(fields)})"
+
+
+def _equal(self: Any, other: object) -> Any:
+    return vars(self) == vars(other) if type(other) is type(self) else NotImplemented
+
+
 def _raise(cls: type, faults: Collection[Fault]) -> None:
     if faults:
         raise ConfigError(
@@ -185,23 +198,20 @@ def _one_of(choices: Collection[object], value: object) -> object:
     return value
 
 
-def _signature(cls: Any) -> inspect.Signature:
-    """The signature of the fields, for hydra-zen's `builds` and for editors."""
-    return inspect.Signature(
-        [
-            inspect.Parameter(
-                field.name,
-                inspect.Parameter.KEYWORD_ONLY,
-                annotation=field.type,
-                default=inspect.Parameter.empty
-                if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-                else field.default
-                if field.default is not dataclasses.MISSING
-                else dataclasses._HAS_DEFAULT_FACTORY,  # type: ignore[attr-defined]  # the mark inspect and hydra-zen know
-            )
-            for field in dataclasses.fields(cls)
-        ]
-    )
+class _Signature:
+    """The signature of the fields, for hydra-zen's `builds` and for editors; made for who asks."""
+
+    def __get__(self, instance: object, cls: Any) -> inspect.Signature:
+        return inspect.Signature([_parameter(field) for field in dataclasses.fields(cls)])
+
+
+def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
+    default: object = field.default
+    if field.default_factory is not dataclasses.MISSING:
+        default = dataclasses._HAS_DEFAULT_FACTORY  # type: ignore[attr-defined]  # the mark inspect and hydra-zen know
+    elif default is dataclasses.MISSING:
+        default = inspect.Parameter.empty
+    return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, annotation=field.type, default=default)
 
 
 @cache

@@ -4,6 +4,7 @@
 of this project and nothing else.
 """
 
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from app.schemas.annotations import alternatives, element_type, field_types
 from app.schemas.expectations import expected
 from app.schemas.faults import Fault
+from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
 from app.schemas.registry import Group, group_of, leaf_fields, option_at, options
 from app.schemas.resolution import UNRESOLVED, resolve
@@ -22,6 +24,7 @@ T = TypeVar("T")
 RESERVED: Final = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 """Keys with which Hydra would call things. Only the registry sets `_target_`; users choose options."""
 
+_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
 _BAD: Final = object()
 _MISSING: Final = "???"
 
@@ -36,6 +39,10 @@ class Sources:
             path = _typed(set_at)
             self._exact[path] = (place, source)
             self._inside.update({path[:length]: (place, source) for length in range(len(path))})
+
+    def start_from(self, source: str) -> None:
+        """Say what set whatever nothing else sets."""
+        self._exact.setdefault((), (-1, source))
 
     def of(self, path: Path) -> str | None:
         """What last set the value at `path`: it, something around it, or else something inside it."""
@@ -72,7 +79,7 @@ def inspect(
     if isinstance(config, DictConfig):
         config, interpolated = OmegaConf.to_container(config, resolve=False), True
     if interpolated:
-        config, unresolved = resolve(cast(dict[str, Any], config))
+        config, unresolved = resolve(cast(dict[str, Any], with_presets(config, schema)))
         reader.faults.extend(unresolved)
     found = reader.read_part(config, schema, ())
     origin = sources or Sources()
@@ -125,7 +132,7 @@ class _Reader:
         bad: list[Path] = []
         types = field_types(leaf)
         for key, item in value.items():
-            if key == "_target_" or (key == "id" and "id" not in types and "_target_" not in value):
+            if key == "_target_" or (key == "id" and "_target_" not in value and group_of(cls) is not None):
                 continue
             if not isinstance(key, str):
                 self._fault(
@@ -227,9 +234,12 @@ def _not_chosen(group: Group, name: str, item: object, chosen: list[str]) -> str
     """What is wrong with an entry of a group of several, as far as its name and kind tell."""
     if is_schema(type(item)) or name in chosen:
         return None
+    if isinstance(item, dict) and "id" in item:
+        return None if _NAME.fullmatch(name) else f"expected a name of letters, digits and _, found {show(name)}"
     if name not in options[group.name]:
         meant = did_you_mean(name, options[group.name])
-        return f"no option '{name}'{f'{meant} ' if meant else '; '}{_choices(group)}"
+        own = "; a name of your own needs an id: {id: <option>}" if not meant else ""
+        return f"no option '{name}'{f'{meant} ' if meant else '; '}{_choices(group)}{own}"
     if isinstance(item, dict):
         return f"is not chosen; to choose it: {group.name}=[{','.join([*chosen, name])}]"
     return f"expected a mapping of its fields, found {show(item)}; {group.name}=[…] says what is chosen"

@@ -31,7 +31,8 @@ def test_hydra_finds_every_option_where_it_is_chosen() -> None:
     for group, named in options.items():
         for name, option in named.items():
             stored = ConfigStore.instance().load(f"{group}/{name}.yaml")
-            assert stored.package == (f"{group}.{name}" if groups[group].several else group)
+            mount = groups[group].mount
+            assert stored.package == (f"{mount}.{name}" if groups[group].several else mount)
             assert stored.node["_target_"] == import_path(option.schema)
             assert set(stored.node) == {"_target_", *field_types(option.schema)}
 
