@@ -1,0 +1,255 @@
+"""A task for trying out losses and metrics: tiny random data, and a model that puts out every kind of thing.
+
+The fixture `workbench` makes it known for the tests of one file, by `pytestmark = pytest.mark.usefixtures("workbench")`
+beside its import. Then `task=workbench` is composed like any other task. What a target says of a sample is `task.kind`;
+targets of other kinds stand beside it under names of their own, to be mapped: `mapping={target: value}`.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import field
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+import torch
+from hydra.core.config_store import ConfigStore
+from torch import Generator, Tensor, nn
+from torch.nn import functional
+from torch.utils.data import Dataset
+
+from app.builders.run import Run, build_run
+from app.compose import compose, prepare
+from app.schemas.constraints import NonEmptyText, PositiveInt
+from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
+from app.schemas.metrics.metric import MetricConfig
+from app.schemas.module import ModuleConfig
+from app.schemas.phases import Mode, Split
+from app.schemas.registry import options, register
+from app.schemas.schema import import_path, schema
+from app.schemas.task import TaskConfig, TaskKind
+from app.tasks.shared.datamodule import BaseDataModule
+from app.tasks.shared.datasets import Batch
+from app.tasks.shared.module import BaseModule
+
+NUM_CLASSES: Final = 3
+NUM_FEATURES: Final = 4
+
+MODEL_OUTPUTS: Final = (
+    "logits",  # scores of the classes (batch, classes), or of yes (batch) for a binary task
+    "log_probabilities",  # their logarithms after softmax (batch, classes), or of no and yes (batch, 2)
+    "prediction",  # a real number for each sample (batch)
+    "variance",  # how uncertain it is, above 0 (batch)
+    "scores",  # a relevance (batch), and that of another sample
+    "other_scores",
+    "distance",  # between the members of a pair (batch), above 0
+    "embedding",  # of a sample (batch, features), and of another view of it or another sample
+    "other_embedding",
+    "anchor",  # of a triplet (batch, features)
+    "positive",
+    "negative",
+    "features",  # what the model's last layers start from (batch, features)
+    "mask_logits",  # scores of the classes for each pixel (batch, classes, height, width)
+    "classes",  # the class of each pixel (batch, height, width)
+    "sequence",  # logarithms of the probabilities of each symbol (steps, batch, symbols), as CTC takes them
+)
+
+TARGETS: Final = (
+    "target",  # what `task.kind` says: (batch), or (batch, classes) for a multilabel task
+    "value",  # a real number (batch)
+    "count",  # a whole number (batch), as a real one
+    "sign",  # 1 or -1 (batch)
+    "same",  # 1 or 0 (batch): whether the members of a pair are of one class
+    "label",  # one of the classes (batch), whatever the task's kind is
+    "labels",  # 1 or 0 for each class (batch, classes)
+    "label_indices",  # the classes that apply (batch, classes), the rest filled up with -1
+    "distribution",  # probabilities of the classes (batch, classes)
+    "mask",  # the class of each pixel (batch, height, width)
+    "symbols",  # a sequence of symbols without blanks (batch, symbols)
+    "input_lengths",  # how many steps and symbols of a sequence count (batch)
+    "target_lengths",
+    "indexes",  # the query that a sample belongs to (batch)
+    "groups",  # which of two groups a sample belongs to (batch)
+)
+
+
+@schema
+class WorkbenchTaskConfig(TaskConfig):
+    name: NonEmptyText = "workbench"
+    kind: TaskKind = "multiclass"
+    input_shape: tuple[PositiveInt, ...] = (NUM_FEATURES,)
+    num_classes: PositiveInt = NUM_CLASSES
+    test_fingerprint: NonEmptyText = "any"
+    monitor: NonEmptyText = "train/loss"
+    mode: Mode = "min"
+
+    def fixed_metrics(self) -> dict[str, MetricConfig]:
+        return {}
+
+
+@schema
+class WorkbenchModelConfig:
+    num_features: PositiveInt = NUM_FEATURES
+
+
+@schema
+class WorkbenchModuleConfig(ModuleConfig):
+    model_config: WorkbenchModelConfig = field(default_factory=WorkbenchModelConfig)
+
+    def model_outputs(self) -> tuple[str, ...]:
+        return MODEL_OUTPUTS
+
+
+@schema
+class WorkbenchDataModuleConfig(DataModuleConfig):
+    num_samples: PositiveInt = 14
+    dataloader: DataLoaderConfig = field(default_factory=lambda: DataLoaderConfig(batch_size=8))
+
+    def target_keys(self) -> tuple[str, ...]:
+        return TARGETS
+
+
+class WorkbenchModel(nn.Module):
+    """One hidden layer, and a linear layer of it for each output."""
+
+    def __init__(self, num_features: int, kind: TaskKind) -> None:
+        super().__init__()
+        self.binary = kind == "binary"
+        self.hidden = nn.Linear(NUM_FEATURES, num_features)
+        widths = {
+            **dict.fromkeys(("prediction", "variance", "scores", "other_scores", "distance"), 1),
+            **dict.fromkeys(("embedding", "other_embedding", "anchor", "positive", "negative"), 4),
+            "logits": 1 if self.binary else NUM_CLASSES,
+            "mask_logits": NUM_CLASSES * 4,
+            "sequence": 5 * NUM_CLASSES,
+        }
+        self.heads = nn.ModuleDict({name: nn.Linear(num_features, width) for name, width in widths.items()})
+
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        features = self.hidden(inputs).tanh()
+        outputs: dict[str, Tensor] = {name: head(features) for name, head in self.heads.items()}
+        for name in ("prediction", "variance", "scores", "other_scores", "distance"):
+            outputs[name] = outputs[name][:, 0]
+        for name in ("variance", "distance"):
+            outputs[name] = functional.softplus(outputs[name]) + 0.01
+        logits = outputs["logits"]
+        outputs["log_probabilities"] = (functional.pad(logits, (1, 0)) if self.binary else logits).log_softmax(dim=1)
+        if self.binary:
+            outputs["logits"] = logits[:, 0]
+        outputs["mask_logits"] = outputs["mask_logits"].reshape(-1, NUM_CLASSES, 2, 2)
+        outputs["classes"] = outputs["mask_logits"].argmax(dim=1)
+        outputs["sequence"] = outputs["sequence"].reshape(-1, 5, NUM_CLASSES).transpose(0, 1).log_softmax(dim=2)
+        return {**outputs, "features": features}
+
+
+class WorkbenchModule(BaseModule[WorkbenchModelConfig, WorkbenchTaskConfig]):
+    def initialize_model(self) -> nn.Module:
+        return WorkbenchModel(self.model_config.num_features, self.task.kind)
+
+
+class WorkbenchDataset(Dataset[Batch]):
+    """Random points; each target follows from them, so that there is something to learn."""
+
+    def __init__(self, size: int, kind: TaskKind, *, seed: int) -> None:
+        generator = Generator().manual_seed(seed)
+        self.inputs = torch.randn(size, NUM_FEATURES, generator=generator)
+        one, two, three, four = self.inputs.unbind(dim=1)
+        scores = self.inputs[:, :NUM_CLASSES]
+        label, labels = scores.argmax(dim=1), (scores > 0).long()
+        marked = torch.where(labels.bool(), torch.arange(NUM_CLASSES), NUM_CLASSES).sort(dim=1).values
+        self.targets = {
+            "target": {"binary": (one > 0).long(), "multiclass": label, "multilabel": labels}[kind],
+            "value": one + two * three,
+            "count": four.abs().round(),
+            "sign": torch.where(two > 0, 1.0, -1.0),
+            "same": (two > 0).float(),
+            "label": label,
+            "labels": labels,
+            "label_indices": torch.where(marked == NUM_CLASSES, -1, marked),
+            "distribution": scores.softmax(dim=1),
+            "mask": torch.stack([label, labels[:, 0], labels[:, 1], label], dim=1).reshape(-1, 2, 2),
+            "symbols": 1 + labels[:, :2],
+            "input_lengths": torch.full((size,), 5),
+            "target_lengths": 1 + labels[:, 2],
+            "indexes": torch.arange(size) // 4,
+            "groups": torch.arange(size) % 2,
+        }
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def __getitem__(self, index: int) -> Batch:
+        return self._batch(index)
+
+    def __getitems__(self, indices: Sequence[int]) -> Batch:
+        return self._batch(torch.tensor(indices))
+
+    def _batch(self, rows: Any) -> Batch:
+        targets: Any = {name: target[rows] for name, target in self.targets.items()}
+        return Batch(self.inputs[rows], targets)
+
+
+class WorkbenchDataModule(BaseDataModule[WorkbenchDataModuleConfig, WorkbenchTaskConfig]):
+    def prepare_data(self) -> None:
+        pass
+
+    def setup(self, stage: str) -> None:
+        splits: dict[str, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": ("predict",),
+        }
+        for seed, split in enumerate(splits[stage]):
+            size = self.datamodule_config.num_samples
+            self.datasets[split] = WorkbenchDataset(size, self.task.kind, seed=seed)
+
+    def test_fingerprint(self) -> str:
+        return self.task.test_fingerprint  # the targets depend on `task.kind`, as a real task's never do
+
+
+_REGISTERED: Final = (
+    ("task", "workbench", WorkbenchTaskConfig, WorkbenchTaskConfig),
+    ("module", "workbench/default", WorkbenchModuleConfig, WorkbenchModule),
+    ("datamodule", "workbench/default", WorkbenchDataModuleConfig, WorkbenchDataModule),
+)
+
+LEAN: Final = (
+    "task=workbench",
+    "callbacks=[]",
+    "logger=[]",
+    "trainer.max_epochs=2",
+    "trainer.accelerator=cpu",
+    "trainer.devices=1",
+    "trainer.num_sanity_val_steps=0",
+)
+"""A fit of two epochs with nothing beside it."""
+
+
+@pytest.fixture(scope="module")
+def workbench() -> Iterator[None]:
+    """Make the task known, and forget it afterwards: other tests list the tasks there are."""
+    prepare()
+    for group, name, config, live in _REGISTERED:
+        register(group, name, target=import_path(live))(config)
+    yield
+    for group, name, config, _ in _REGISTERED:
+        del options._registered[group][name]
+        del options._by_schema[import_path(config)]
+        entries = ConfigStore.instance().repo[group]
+        if group == "task":
+            del entries[f"{name}.yaml"]
+        else:
+            del entries["workbench"]
+
+
+def built(*overrides: str, folder: Path) -> Run:
+    """A run of two epochs from overrides alone, not yet started."""
+    composed = compose([*LEAN, *overrides])
+    return build_run(composed.config, run_directory=folder, loggers=[], overrides=composed.overrides)
+
+
+def fit(*overrides: str, folder: Path) -> Run:
+    """Train for two epochs from overrides alone; what was logged is in `run.trainer.callback_metrics`."""
+    run = built(*overrides, folder=folder)
+    run.trainer.fit(model=run.module, datamodule=run.datamodule)
+    return run
