@@ -1,25 +1,53 @@
-"""robbytorch's parameter groups: parts of a model, named by path, that are trained with values of their own."""
+"""Parameter groups: parts of a model by path, and parameters by kind and name, trained with values of their own.
+
+The form of `params` is robbytorch's; the rules by kind are known from MMEngine's `paramwise_cfg`.
+"""
 
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from fnmatch import fnmatchcase
+from typing import Any, Final
 
 from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
 
+from app.models.named_parameters import (
+    Named,
+    abbreviated,
+    all_parameters,
+    bare,
+    covered,
+    names_by_tensor,
+    unnamed_parts,
+)
+from app.schemas.optimization import nested
 from app.schemas.optimizers import OptimizerSpec
-from app.schemas.problems import ConfigError, Problem, did_you_mean, dotted, show
+from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
 from app.schemas.registry import leaf_fields
 
 log = logging.getLogger(__name__)
 
-REMAINING = "remaining"
+REMAINING: Final = "remaining"
 """Name of the last group: the parameters that no path covers."""
 
-Named = tuple[str, nn.Parameter]
+WHOLE: Final = "all"
+"""What the names of groups begin with when factors divide them and no path does."""
+
+_MAIN: Final[Path] = ("optimizer_spec",)
+_NORMS: Final = (_NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_NO_FACTORS: Final = (1.0, 1.0)
 
 
-def parameter_groups(spec: OptimizerSpec, model: nn.Module) -> list[dict[str, Any]]:
-    """The model's parameters in the groups that `spec.params` describes, as `torch.optim` takes them.
+def parameter_groups(
+    spec: OptimizerSpec,
+    model: nn.Module,
+    *,
+    trained: Sequence[Named] | None = None,
+    path: Path = _MAIN,
+    name: str | None = None,
+) -> list[dict[str, Any]]:
+    """The parameters in the groups that `spec.params` and `spec.paramwise` describe, as `torch.optim` takes them.
 
     Paths start at `model` and name a submodule or a parameter; `.head` and `head` are the same, and `.` is all of it.
     Each group has its path as `name`, so that learning rates are logged under it, and its parameters carry their own
@@ -34,84 +62,161 @@ def parameter_groups(spec: OptimizerSpec, model: nn.Module) -> list[dict[str, An
     - Parameters frozen by `requires_grad = False` stay in their groups, where torch passes over them, unless
       `spec.filter_requires_grad` leaves them out. A group that this empties is left out too, with a warning: freezing a
       part is a choice of its own, and should not need another change here.
+    - The factors of `spec.paramwise` divide each of these groups further, into one for each pair of factors that occurs
+      in it, with the factors behind its name: `backbone/no_decay`.
+
+    Args:
+        spec: The optimizer's values, and those of its groups.
+        model: Where paths start.
+        trained: The parameters this optimizer trains, when it is one of several; null means all of the model's.
+        path: Where `spec` stands in the run's config, for messages.
+        name: What a group is called that no path gives a name.
 
     Raises:
-        ConfigError: with every path that is wrong, or when there is nothing to train.
+        ConfigError: with every path and pattern that is wrong, or when there is nothing to train.
     """
-    _require_trainable(model)
-    if not spec.params:
-        return [{"params": _kept(spec, list(model.named_parameters()))}]
-
-    names = _names_by_tensor(model)
-    found = {path: _covered(path, model) for path in spec.params}
-    problems = [*_pathless(spec, model, found), *_overlaps(found, names)]
+    own = list(model.named_parameters()) if trained is None else list(trained)
+    _require_trainable(own, model, path)
+    found = {part: _among(own, covered(part, model)) for part in spec.params}
+    factors, unmatched = _factors(spec, model, own, path)
+    pathless = unnamed_parts(found, model, (*path, "params"), own)
+    problems = [*pathless, *_overlaps(found, names_by_tensor(model), (*path, "params")), *unmatched]
     if problems:
         raise ConfigError(problems)
 
-    covered = {id(parameter) for part in found.values() for _, parameter in part}
-    rest = [(name, parameter) for name, parameter in model.named_parameters() if id(parameter) not in covered]
+    in_parts = {id(parameter) for part in found.values() for _, parameter in part}
+    rest = [(name, parameter) for name, parameter in own if id(parameter) not in in_parts]
     groups: list[dict[str, Any]] = []
-    for path, part in found.items():
+    for part_path, part in found.items():
         if kept := _kept(spec, part):
-            groups.append({"params": kept, "name": _bare(path) or ".", **_values(spec, path)})
+            groups += _divided(
+                {"params": kept, "name": bare(part_path) or ".", **_values(spec, part_path)}, spec, factors
+            )
         else:
             log.warning(
                 "%s is left out of the optimizer: all its parameters are frozen (%s)",
-                dotted(("optimizer_spec", "params", path)),
+                dotted((*path, "params", part_path)),
                 abbreviated([name for name, _ in part]),
             )
     if kept := _kept(spec, rest):
-        groups.append({"params": kept, "name": REMAINING})
-        log.info(
-            "the optimizer's own values train what optimizer_spec.params does not cover: %s",
-            abbreviated([name for name, _ in kept]),
-        )
+        if spec.params:
+            log.info(
+                "the optimizer's own values train what %s does not cover: %s",
+                dotted((*path, "params")),
+                abbreviated([name for name, _ in kept]),
+            )
+        called = "/".join(filter(None, [name, REMAINING if spec.params else None]))
+        groups += _divided({"params": kept, **({"name": called} if called else {})}, spec, factors)
     return groups
 
 
-def abbreviated(names: Sequence[str], *, limit: int = 3) -> str:
-    """Names for a message, the first few of many.
+def _divided(
+    group: dict[str, Any], spec: OptimizerSpec, factors: Mapping[int, tuple[float, float]]
+) -> Iterator[dict[str, Any]]:
+    """A group as one for each pair of factors, on learning rate and weight decay, that its parameters have."""
+    parts: dict[tuple[float, float], list[Named]] = {}
+    for name, parameter in group["params"]:
+        parts.setdefault(factors.get(id(parameter), _NO_FACTORS), []).append((name, parameter))
+    for (rate, decay), named in parts.items():
+        words = [f"lr_x{rate:g}"] if rate != 1 else []
+        words += ["no_decay" if decay == 0 else f"decay_x{decay:g}"] if decay != 1 else []
+        part = {**group, "params": named}
+        if words:
+            part["name"] = f"{group.get('name', WHOLE)}/{','.join(words)}"
+        elif len(parts) > 1:
+            part["name"] = group.get("name", WHOLE)
+        if rate != 1:
+            part["lr"] = group.get("lr", spec.lr) * rate
+        if decay != 1:
+            part["weight_decay"] = group.get("weight_decay", leaf_fields(spec)["weight_decay"]) * decay
+        yield part
 
-    >>> abbreviated(["a", "b", "c", "d", "e"])
-    "'a', 'b', 'c' and 2 more"
-    """
-    shown = [f"'{name}'" for name in names[:limit]]
-    if len(names) > limit:
-        return f"{', '.join(shown)} and {len(names) - limit} more"
-    return " and ".join(filter(None, [", ".join(shown[:-1]), shown[-1]]))
+
+def _factors(
+    spec: OptimizerSpec, model: nn.Module, own: Sequence[Named], path: Path
+) -> tuple[dict[int, tuple[float, float]], list[Problem]]:
+    """The factors on learning rate and weight decay that are not 1, by parameter; and the patterns without a match."""
+    paramwise = spec.paramwise
+    of_norms = {
+        id(parameter) for layer in model.modules() if _is_norm(layer) for parameter in layer.parameters(recurse=False)
+    }
+    factors: dict[int, tuple[float, float]] = {}
+    for name, parameter in own:
+        if id(parameter) in of_norms:
+            factors[id(parameter)] = (1.0, paramwise.norm_decay)
+        elif _is_bias(name):
+            factors[id(parameter)] = (paramwise.bias_lr, paramwise.bias_decay)
+    problems: list[Problem] = []
+    for pattern, each in paramwise.custom.items():
+        at: Path = (*path, "paramwise", "custom", pattern)
+        matching = _among(own, _matching(pattern, model))
+        for _, parameter in matching:
+            rate, decay = factors.get(id(parameter), _NO_FACTORS)
+            factors[id(parameter)] = (rate * each.lr, decay * each.weight_decay)
+        if not matching and _is_pattern(pattern):
+            hint = (
+                did_you_mean(pattern, _usual_patterns(own)) or f"; its parameters: {abbreviated([n for n, _ in own])}"
+            )
+            problems.append(Problem(path=dotted(at), message=f"matches no parameter of {type(model).__name__}{hint}"))
+        elif not matching:
+            problems += unnamed_parts({pattern: []}, model, at[:-1], own)
+    return factors, problems
 
 
-def _require_trainable(model: nn.Module) -> None:
-    parameters = dict(model.named_parameters())
-    if any(parameter.requires_grad for parameter in parameters.values()):
+def _is_norm(layer: nn.Module) -> bool:
+    """Whether this is a normalization layer: one of torch's, or one whose class says so, such as `LlamaRMSNorm`."""
+    return isinstance(layer, _NORMS) or re.search(r"Norm(\dd)?$", type(layer).__name__) is not None
+
+
+def _is_bias(name: str) -> bool:
+    """Whether a parameter of this name is a bias, also of the kinds `in_proj_bias` and `bias_hh_l0`."""
+    last = name.rpartition(".")[2]
+    return last == "bias" or last.endswith("_bias") or last.startswith("bias_")
+
+
+def _is_pattern(text: str) -> bool:
+    return any(sign in text for sign in "*?[")
+
+
+def _matching(pattern: str, model: nn.Module) -> list[Named]:
+    """The parameters that a path or pattern stands for, each once."""
+    if not _is_pattern(pattern):
+        return covered(pattern, model)
+    found: dict[int, Named] = {}
+    for name, parameter in all_parameters(model).items():
+        if fnmatchcase(name, bare(pattern)):
+            found.setdefault(id(parameter), (name, parameter))
+    return list(found.values())
+
+
+def _usual_patterns(own: Sequence[Named]) -> list[str]:
+    """The patterns one would write for these parameters: `*.bias`, `backbone.*`."""
+    parts = [name.split(".") for name, _ in own]
+    ends = [".".join(["*", *each[place:]]) for each in parts for place in range(1, len(each))]
+    starts = [".".join([*each[:place], "*"]) for each in parts for place in range(1, len(each))]
+    return list(dict.fromkeys([*ends, *starts]))
+
+
+def _among(own: Sequence[Named], parameters: Sequence[Named]) -> list[Named]:
+    """Those of the parameters that are also the optimizer's own."""
+    known = {id(parameter) for _, parameter in own}
+    return [(name, parameter) for name, parameter in parameters if id(parameter) in known]
+
+
+def _require_trainable(own: Sequence[Named], model: nn.Module, path: Path) -> None:
+    if any(parameter.requires_grad for _, parameter in own):
         return
-    if parameters:
-        message = (
-            f"nothing to train: all parameters of {type(model).__name__} are frozen ({abbreviated([*parameters])})"
-        )
+    names = [name for name, _ in own]
+    whole = len(names) == len(list(model.parameters()))
+    if names:
+        whose = f"all parameters of {type(model).__name__}" if whole else "all its parameters"
+        message = f"nothing to train: {whose} are frozen ({abbreviated(names)})"
     else:
         message = f"nothing to train: {type(model).__name__} has no parameters"
-    raise ConfigError([Problem(path="optimizer_spec", message=message)])
+    raise ConfigError([Problem(path=dotted(path), message=message)])
 
 
-def _pathless(spec: OptimizerSpec, model: nn.Module, found: Mapping[str, list[Named]]) -> Iterator[Problem]:
-    """Paths that name nothing, or nothing that could be trained."""
-    modules = dict(model.named_modules(remove_duplicate=False))
-    parts = [name for name in (*modules, *_all_parameters(model)) if name]
-    for path in spec.params:
-        if found[path]:
-            continue
-        if _bare(path) in modules:
-            message = f"names a {type(modules[_bare(path)]).__name__}, which has no parameters"
-        else:
-            dot = "." if path.startswith(".") else ""
-            children = abbreviated([dot + name for name in _children(model)], limit=8)
-            hint = did_you_mean(path, [dot + part for part in parts]) or f"; it has {children}"
-            message = f"names no submodule or parameter of {type(model).__name__}{hint}"
-        yield _problem(path, message)
-
-
-def _overlaps(found: Mapping[str, list[Named]], names: Mapping[int, list[str]]) -> Iterator[Problem]:
+def _overlaps(found: Mapping[str, list[Named]], names: Mapping[int, list[str]], where: Path) -> Iterator[Problem]:
     """Pairs of paths that would give one parameter two sets of values; told at the later one."""
     paths = list(found)
     for place, later in enumerate(paths):
@@ -120,41 +225,13 @@ def _overlaps(found: Mapping[str, list[Named]], names: Mapping[int, list[str]]) 
             shared = [(name, parameter) for name, parameter in found[earlier] if id(parameter) in own]
             if not shared:
                 continue
-            if _nested(_bare(earlier), _bare(later)):
+            if nested(earlier, later):
                 listed = abbreviated([name for name, _ in shared])
-                yield _problem(
-                    later, f"overlaps with {show(earlier)}, both cover {listed}; name separate parts instead"
-                )
+                message = f"overlaps with {show(earlier)}, both cover {listed}; name separate parts instead"
             else:
                 tied = " is ".join(f"'{name}'" for name in names[id(shared[0][1])])
-                yield _problem(
-                    later, f"shares parameters with {show(earlier)}: {tied}; give tied weights to one group, by name"
-                )
-
-
-def _covered(path: str, model: nn.Module) -> list[Named]:
-    """The parameters at or below a path, each once, by the first name it has there."""
-    found: dict[int, Named] = {}
-    for name, parameter in _all_parameters(model).items():
-        if _below(name, _bare(path)):
-            found.setdefault(id(parameter), (name, parameter))
-    return list(found.values())
-
-
-def _all_parameters(model: nn.Module) -> dict[str, nn.Parameter]:
-    """The parameters by every name they have: tied weights have several."""
-    return dict(model.named_parameters(remove_duplicate=False))
-
-
-def _names_by_tensor(model: nn.Module) -> dict[int, list[str]]:
-    names: dict[int, list[str]] = {}
-    for name, parameter in _all_parameters(model).items():
-        names.setdefault(id(parameter), []).append(name)
-    return names
-
-
-def _children(model: nn.Module) -> list[str]:
-    return [name for name, _ in model.named_children()] + [name for name, _ in model.named_parameters(recurse=False)]
+                message = f"shares parameters with {show(earlier)}: {tied}; give tied weights to one group, by name"
+            yield Problem(path=dotted((*where, later)), message=message)
 
 
 def _kept(spec: OptimizerSpec, parameters: Sequence[Named]) -> list[Named]:
@@ -165,19 +242,3 @@ def _kept(spec: OptimizerSpec, parameters: Sequence[Named]) -> list[Named]:
 
 def _values(spec: OptimizerSpec, path: str) -> dict[str, object]:
     return {name: value for name, value in leaf_fields(spec.params[path]).items() if value is not None}
-
-
-def _problem(path: str, message: str) -> Problem:
-    return Problem(path=dotted(("optimizer_spec", "params", path)), message=message)
-
-
-def _bare(path: str) -> str:
-    return path.removeprefix(".")
-
-
-def _below(name: str, path: str) -> bool:
-    return not path or name == path or name.startswith(f"{path}.")
-
-
-def _nested(one: str, other: str) -> bool:
-    return _below(one, other) or _below(other, one)

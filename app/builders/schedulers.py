@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any, Final, cast
 
 from lightning.pytorch.utilities.types import LRSchedulerConfigType
 from torch.optim import Optimizer
@@ -21,22 +21,25 @@ from app.schemas.schedulers import (
 )
 
 _FOR_LIGHTNING = frozenset({"interval", "frequency", "monitor", "strict"})
+_MAIN: Final[Path] = ("scheduler_spec",)
 
 
-def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, *, run_steps: float | None = None) -> LRScheduler:
+def build_scheduler(
+    spec: SchedulerSpec, optimizer: Optimizer, *, run_steps: float | None = None, path: Path = _MAIN
+) -> LRScheduler:
     """The scheduler that `spec` describes; it sets the optimizer's first learning rate.
 
     `run_steps` are the optimizer steps of the whole run (`trainer.estimated_stepping_batches`), by which a `one_cycle`
-    without a length of its own is measured.
+    without a length of its own is measured. `path` is where `spec` stands in the run's config.
 
     Raises:
         ConfigError: when a list has not one value for each of the optimizer's parameter groups, or a cycle's length is
             not known or cannot be run.
     """
-    if problems := list(_unfit(spec, optimizer)):
+    if problems := list(_unfit(spec, optimizer, path)):
         raise ConfigError(problems)
     if isinstance(spec, OneCycleLRSpec):
-        length = _cycle_length(spec, run_steps)
+        length = _cycle_length(spec, run_steps, path)
         told = keyword_arguments(spec, without=_FOR_LIGHTNING | {"total_steps", "epochs", "steps_per_epoch"})
         return cast(LRScheduler, live_class(spec)(optimizer, total_steps=length, **told))
     if isinstance(spec, CompositeSpec):
@@ -49,7 +52,7 @@ def build_scheduler(spec: SchedulerSpec, optimizer: Optimizer, *, run_steps: flo
 
 
 def lightning_scheduler(
-    spec: SchedulerSpec, optimizer: Optimizer, *, run_steps: float | None = None
+    spec: SchedulerSpec, optimizer: Optimizer, *, run_steps: float | None = None, path: Path = _MAIN
 ) -> LRSchedulerConfigType:
     """The scheduler with the times at which Lightning steps it: `lr_scheduler` of what `configure_optimizers` returns.
 
@@ -57,7 +60,7 @@ def lightning_scheduler(
         ConfigError: as `build_scheduler` does.
     """
     return {
-        "scheduler": build_scheduler(spec, optimizer, run_steps=run_steps),
+        "scheduler": build_scheduler(spec, optimizer, run_steps=run_steps, path=path),
         "interval": spec.interval,
         "frequency": spec.frequency,
         "monitor": spec.monitor,
@@ -66,7 +69,7 @@ def lightning_scheduler(
     }
 
 
-def _unfit(spec: SchedulerSpec, optimizer: Optimizer, path: Path = ("scheduler_spec",)) -> Iterator[Problem]:
+def _unfit(spec: SchedulerSpec, optimizer: Optimizer, path: Path) -> Iterator[Problem]:
     """Lists for the parameter groups that have not one value for each."""
     if isinstance(spec, CompositeSpec):
         for place, part in enumerate(spec.schedulers):
@@ -81,14 +84,14 @@ def _unfit(spec: SchedulerSpec, optimizer: Optimizer, path: Path = ("scheduler_s
             yield Problem(path=dotted((*path, name)), message=message)
 
 
-def _cycle_length(spec: OneCycleLRSpec, run_steps: float | None) -> int:
+def _cycle_length(spec: OneCycleLRSpec, run_steps: float | None, path: Path) -> int:
     """How often a `one_cycle` is stepped."""
     if spec.length is not None:
         return spec.length
     if run_steps is None or not 1 <= run_steps < math.inf:
         message = "needs a value: the run has no end that would give the cycle's length"
-        raise ConfigError([Problem(path="scheduler_spec.total_steps", message=message)])
+        raise ConfigError([Problem(path=dotted((*path, "total_steps")), message=message)])
     length = math.ceil(run_steps / spec.frequency)
     if flaw := spec.flaw(length):
-        raise ConfigError([Problem(path="scheduler_spec.pct_start", message=flaw)])
+        raise ConfigError([Problem(path=dotted((*path, "pct_start")), message=flaw)])
     return length

@@ -1,4 +1,4 @@
-"""The callbacks of `lightning.pytorch.callbacks` that a config can describe, each mounted under its own name.
+"""The callbacks that a config can describe, those of Lightning and our own, each mounted under its own name.
 
 `NOT_OFFERED` names the others. What they may not do together, or with a trainer, is in `clashes.py`.
 """
@@ -7,7 +7,7 @@ import string
 from collections.abc import Iterator, Mapping
 from dataclasses import field
 from importlib.util import find_spec
-from typing import Annotated, Final, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Lt
 
@@ -23,10 +23,11 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
+from app.schemas.optimization import nested
+from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register
 from app.schemas.schema import Finding, rule, schema
-from app.schemas.task import Mode
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
 _PROTOCOLS: Final[Mapping[str, str | None]] = {
@@ -53,6 +54,9 @@ _LIVE = "lightning.pytorch.callbacks"
 @schema
 class CallbackConfig:
     """Something that happens at certain moments of a run."""
+
+    several_optimizers: ClassVar[bool] = True
+    """Whether it also works where the module steps several optimizers itself."""
 
 
 @register("callbacks", "checkpoint", target=f"{_LIVE}.ModelCheckpoint", **_TASK_METRIC)
@@ -330,6 +334,8 @@ class LearningRateMonitorConfig(CallbackConfig):
 class GradientAccumulationConfig(CallbackConfig):
     """Changes from which epoch on how many batches make one step."""
 
+    several_optimizers: ClassVar[bool] = False
+
     scheduling: dict[int, int]
     """Epoch, counted from 0, to the number of batches from there on: {0: 1, 4: 2}."""
 
@@ -348,6 +354,8 @@ class GradientAccumulationConfig(CallbackConfig):
 @schema
 class StochasticWeightAveragingConfig(CallbackConfig):
     """Averages the weights over the last epochs (Izmailov et al., 2018), for a flatter optimum."""
+
+    several_optimizers: ClassVar[bool] = False
 
     swa_lrs: PositiveFloat | tuple[PositiveFloat, ...]
     """Learning rate while averaging, one for all parameter groups or one for each."""
@@ -404,6 +412,57 @@ class EMAConfig(CallbackConfig):
 
     use_buffers: bool = True
     """Average the buffers too, such as batch normalisation's statistics."""
+
+
+@register("callbacks", "gradient_norm", target="app.callbacks.gradient_norm.GradientNorm")
+@schema
+class GradientNormConfig(CallbackConfig):
+    """Logs the norm of the gradients before they are clipped, as `grad_norm`."""
+
+    every_n_steps: PositiveInt | None = None
+    """Optimizer steps between two values; null is trainer.log_every_n_steps. Each costs a pass over the gradients."""
+
+    per_group: bool = False
+    """Also log the norm of each parameter group, as `grad_norm/<group>`."""
+
+
+@schema
+class FrozenEpochs:
+    """The epochs in which a part is frozen, counted from 0."""
+
+    first: NonNegativeInt = 0
+    """The first epoch in which it is frozen; it is trained before."""
+
+    until: PositiveInt | None = None
+    """The first epoch in which it is trained again; null keeps it frozen to the end."""
+
+    @rule("first", "until")
+    def _there_are_epochs(self) -> Iterator[Finding]:
+        if self.until is not None and self.until <= self.first:
+            yield "until", f"expected more than first={self.first}, found {self.until}: no epoch lies between"
+
+
+@register("callbacks", "freeze", target="app.callbacks.freeze.Freeze")
+@schema
+class FreezeConfig(CallbackConfig):
+    """Keeps parts of the model as they are in some epochs: no updates, no weight decay, no momentum."""
+
+    parts: dict[str, FrozenEpochs] = field(default_factory=dict)
+    """The epochs by the path of a submodule or parameter of the model: `{.backbone: {until: 5}}`.
+
+    To unfreeze a backbone bit by bit, name its stages.
+    """
+
+    norm_statistics: bool = True
+    """Also keep the running statistics of normalization layers, which otherwise go on following the data."""
+
+    @rule("parts")
+    def _parts_are_separate(self) -> Iterator[Finding]:
+        paths = list(self.parts)
+        for place, path in enumerate(paths):
+            for earlier in paths[:place]:
+                if nested(path, earlier):
+                    yield ("parts", path), f"overlaps with '{earlier}'; name separate parts"
 
 
 @register("callbacks", "timer", target=f"{_LIVE}.Timer")
@@ -551,6 +610,8 @@ class PruningConfig(CallbackConfig):
 @schema
 class LearningRateFinderConfig(CallbackConfig):
     """Tries rising learning rates before training and looks where the loss falls fastest (Smith, 2017)."""
+
+    several_optimizers: ClassVar[bool] = False
 
     min_lr: PositiveFloat = 1e-8
     """First learning rate that is tried."""

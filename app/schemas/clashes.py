@@ -10,7 +10,9 @@ from app.schemas.callbacks import (
     DeviceStatsConfig,
     EarlyStoppingConfig,
     EMAConfig,
+    FreezeConfig,
     GradientAccumulationConfig,
+    GradientNormConfig,
     LearningRateMonitorConfig,
     ModelSummaryConfig,
     PlainModelSummaryConfig,
@@ -28,6 +30,7 @@ _PROGRESS_BARS: Final = (ProgressBarConfig, TQDMProgressBarConfig)
 _SUMMARIES: Final = (ModelSummaryConfig, PlainModelSummaryConfig)
 _AVERAGES: Final = (StochasticWeightAveragingConfig, WeightAveragingConfig, EMAConfig)
 _SHARDED: Final = ("fsdp", "deepspeed")
+_FOR_LOGGERS: Final = (LearningRateMonitorConfig, DeviceStatsConfig, ThroughputConfig, GradientNormConfig)
 
 
 def clashes(
@@ -47,10 +50,22 @@ def clashes(
         path = f"callbacks.{name}"
         yield from ((path, message) for message in _switched_off(config, trainer))
         yield from ((path, message) for message in _unfit(config, trainer))
+        if isinstance(config, FreezeConfig):
+            yield from _frozen(config, path, trainer)
         if isinstance(config, EarlyStoppingConfig) and (message := _too_early(config, trainer)):
             yield f"{path}.check_on_train_epoch_end", message
-        if not has_logger and isinstance(config, LearningRateMonitorConfig | DeviceStatsConfig | ThroughputConfig):
+        if not has_logger and isinstance(config, _FOR_LOGGERS):
             yield path, "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out"
+
+
+def clashes_with_several_optimizers(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
+    """What callbacks cannot do where the module steps several optimizers itself; paths as those of `clashes`."""
+    for name, config in callbacks.items():
+        if not config.several_optimizers:
+            yield f"callbacks.{name}", "works with one optimizer only; leave it out, or set optimizers={}"
+        if isinstance(config, CheckpointConfig) and config.train_time_interval is not None:
+            found = "is not looked at with several optimizers"  # by Lightning's ModelCheckpoint.on_train_batch_end
+            yield f"callbacks.{name}.train_time_interval", f"{found}; set every_n_train_steps instead"
 
 
 def _only_one(
@@ -88,6 +103,24 @@ def _too_early(config: EarlyStoppingConfig, trainer: TrainerConfig) -> str | Non
     if config.monitor.startswith("val/") and at_epoch_end and not always:
         return f"not every training epoch ends with a new {config.monitor}: expected false or null, found true"
     return None
+
+
+def _frozen(config: FreezeConfig, path: str, trainer: TrainerConfig) -> Iterator[tuple[str, str]]:
+    """Freezing that never happens, or that a strategy does not take."""
+    for part, epochs in config.parts.items():
+        if -1 < trainer.max_epochs <= epochs.first:
+            found = (
+                f"is never frozen: first={epochs.first} is after the last of trainer.max_epochs={trainer.max_epochs}"
+            )
+            yield f"{path}.parts", f"'{part}' {found}"
+    if trainer.strategy.startswith(_SHARDED):
+        yield path, f"cannot freeze parts of a model that trainer.strategy={trainer.strategy} splits over devices"
+    several = trainer.strategy.startswith("ddp") or (trainer.strategy == "auto" and trainer.devices != 1)
+    for part, epochs in config.parts.items():
+        if several and "find_unused" not in trainer.strategy and (epochs.first, epochs.until) != (0, None):
+            found = f"trainer.strategy={trainer.strategy} waits for the gradients of '{part}' also while it is frozen"
+            yield path, f"{found}; expected trainer.strategy=ddp_find_unused_parameters_true"
+            return
 
 
 def _same_state(callbacks: Mapping[str, CallbackConfig]) -> Iterator[tuple[str, str]]:
@@ -152,3 +185,6 @@ def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
         case BatchSizeFinderConfig():
             if trainer.strategy not in ("auto", "single_device", "single_xla", "single_tpu"):
                 yield f"does not work with trainer.strategy={trainer.strategy}; find the size on one device first"
+        case GradientNormConfig():
+            if sharded:
+                yield f"cannot see the whole gradients that trainer.strategy={trainer.strategy} splits over devices"

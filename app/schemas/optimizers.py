@@ -1,4 +1,4 @@
-"""The optimizer group: every optimizer of `torch.optim`, and robbytorch's parameter groups.
+"""The optimizer group: every optimizer of `torch.optim`, parameter groups by path, and rules by kind of parameter.
 
 All constructor arguments are here but `params`, whose place the parameter groups take. Torch fixes few ranges; where
 it lets a value through that cannot train (a decay rate of 1, an `eps` of 0 under which Adadelta never moves), the
@@ -22,7 +22,7 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
-from app.schemas.problems import did_you_mean, dotted
+from app.schemas.problems import Path, did_you_mean, dotted
 from app.schemas.registry import group, leaf_fields, register
 from app.schemas.schema import Finding, fill, rule, schema
 
@@ -115,6 +115,52 @@ class ParamGroupSpec:
     """Climb the loss with this group while the others descend it, as adversarial parts need."""
 
 
+@schema
+class ParamFactors:
+    """Factors on the values of the parameters that a pattern matches."""
+
+    lr: PositiveFloat = 1.0
+    """Factor on the learning rate."""
+
+    weight_decay: NonNegativeFloat = 1.0
+    """Factor on the weight decay; 0 takes it away."""
+
+
+@schema
+class ParamwiseConfig:
+    """Factors on learning rate and weight decay by a parameter's kind and name; those that apply are multiplied.
+
+    With `{norm_decay: 0, bias_decay: 0}` only weights decay, as is customary for transformers and long schedules.
+    """
+
+    norm_decay: NonNegativeFloat = 1.0
+    """Factor on the weight decay of normalization layers, their biases included."""
+
+    bias_decay: NonNegativeFloat = 1.0
+    """Factor on the weight decay of all other layers' biases."""
+
+    bias_lr: PositiveFloat = 1.0
+    """Factor on the learning rate of biases outside normalization layers; 2 was customary for detectors."""
+
+    custom: dict[str, ParamFactors] = field(default_factory=dict)
+    """Factors by path or pattern: `{.backbone: {lr: 0.1}, .*.pos_embed: {weight_decay: 0}}`.
+
+    A path names a submodule or parameter, as in `params`; a pattern with `*`, `?` or `[…]` is held against the whole
+    names of parameters, where `*` also stands for dots.
+    """
+
+    def decay_factors(self) -> Iterator[tuple[Path, float]]:
+        """Every factor on weight decay, with the path at which it stands."""
+        yield ("norm_decay",), self.norm_decay
+        yield ("bias_decay",), self.bias_decay
+        yield from ((("custom", name, "weight_decay"), each.weight_decay) for name, each in self.custom.items())
+
+    def lr_factors(self) -> Iterator[tuple[Path, float]]:
+        """Every factor on the learning rate, with the path at which it stands."""
+        yield ("bias_lr",), self.bias_lr
+        yield from ((("custom", name, "lr"), each.lr) for name, each in self.custom.items())
+
+
 @group("optimizer_spec")
 @schema
 class OptimizerSpec:
@@ -132,8 +178,30 @@ class OptimizerSpec:
     trained with the optimizer's own values.
     """
 
+    paramwise: ParamwiseConfig = field(default_factory=ParamwiseConfig)
+    """Factors on learning rate and weight decay by kind and name, on top of `params`: `{norm_decay: 0}`."""
+
     filter_requires_grad: bool = False
     """Leave frozen parameters out of the optimizer; they can then not be unfrozen during the run."""
+
+    @rule("paramwise")
+    def factors_fit_optimizer(self) -> Iterator[Finding]:
+        """A factor on what the optimizer has not would have no effect."""
+        cls: type = type(self)
+        factors = [*self.paramwise.lr_factors(), *self.paramwise.decay_factors()]
+        if not self.takes_groups:
+            if any(factor != 1 for _, factor in factors):
+                yield "paramwise", f"{cls.__name__} takes no parameter groups, so nothing can differ between them"
+        elif "weight_decay" not in field_types(cls):
+            for path, factor in self.paramwise.decay_factors():
+                if factor != 1:
+                    yield ("paramwise", *path), f"{cls.__name__} has no weight decay to multiply; leave this out"
+
+    def own_rates(self) -> list[float]:
+        """Learning rates that parts of the model have of their own, beside `lr`."""
+        rates = [part.lr for part in self.params.values() if part.lr is not None]
+        factors = [factor for _, factor in self.paramwise.lr_factors() if factor != 1]
+        return rates + [rate * factor for rate in (self.lr, *rates) for factor in factors]
 
     @rule("params")
     def params_fit_optimizer(self) -> Iterator[Finding]:

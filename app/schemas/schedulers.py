@@ -486,17 +486,15 @@ def scheduler_fits_optimizer(scheduler: SchedulerSpec, optimizer: OptimizerSpec)
 
 def _misfits(scheduler: SchedulerSpec, optimizer: OptimizerSpec) -> Iterator[tuple[str, str]]:
     cls: type = type(optimizer)
-    own_rates = [part.lr for part in optimizer.params.values() if part.lr is not None]
+    own_rates = optimizer.own_rates()
     rates = [optimizer.lr, *own_rates]
     match scheduler:
         case CyclicLRSpec() | OneCycleLRSpec():
             if scheduler.cycle_momentum and not {"momentum", "betas"} & set(field_types(cls)):
                 yield "cycle_momentum", f"true needs an optimizer with momentum or betas; {cls.__name__} has neither"
             if own_rates and not isinstance(scheduler.max_lr, tuple):
-                yield (
-                    "max_lr",
-                    "would replace the learning rates in optimizer_spec.params; give a list, one for each group",
-                )
+                replaced = "would replace the learning rates in optimizer_spec.params and paramwise"
+                yield "max_lr", f"{replaced}; give a list, one for each group"
         case CosineAnnealingLRSpec(eta_min=lowest) | CosineAnnealingWarmRestartsSpec(eta_min=lowest):
             if lowest >= min(rates):
                 yield "eta_min", f"must be below the learning rate it is reached from, {min(rates)}, found {lowest}"

@@ -1,23 +1,27 @@
 """Optimizers built from their specs take real steps."""
 
 import io
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from app.builders.optimizers import build_optimizer
+from app.builders.optimizers import build_optimizer, build_optimizers
+from app.schemas.optimization import NamedOptimizerSpec
 from app.schemas.optimizers import (
     AdamWSpec,
     LBFGSSpec,
     MuonSpec,
     OptimizerSpec,
     ParamGroupSpec,
+    ParamwiseConfig,
     SGDSpec,
     SparseAdamSpec,
 )
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
+from app.schemas.schedulers import CyclicLRSpec, OneCycleLRSpec, ReduceLROnPlateauSpec, StepLRSpec
 
 
 class WordScore(nn.Module):
@@ -137,3 +141,108 @@ def test_a_wholly_frozen_model_is_refused(filtered: bool) -> None:
     assert message_of(AdamWSpec(filter_requires_grad=filtered), model) == (
         "optimizer_spec: nothing to train: all parameters of Linear are frozen ('weight' and 'bias')"
     )
+
+
+def test_weight_decay_factors_reach_the_step() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.LayerNorm(4))
+    spec = SGDSpec(lr=0.1, weight_decay=0.5, paramwise=ParamwiseConfig(norm_decay=0.0, bias_decay=0.0))
+    optimizer = build_optimizer(spec, model)
+    before = {name: own.detach().clone() for name, own in model.named_parameters()}
+    for own in model.parameters():
+        own.grad = torch.zeros_like(own)
+    optimizer.step()
+    moved = [name for name, own in model.named_parameters() if not torch.equal(own, before[name])]
+    assert moved == ["0.weight"]
+
+
+class Parts(nn.Module):
+    """Three parts, two of which share a weight."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(3, 3)
+        self.head = nn.Linear(3, 3)
+        self.decoder = nn.Linear(3, 3)
+        self.decoder.weight = self.head.weight
+
+
+def named(*parameters: str, spec: OptimizerSpec | None = None, **values: Any) -> NamedOptimizerSpec:
+    return NamedOptimizerSpec(parameters=parameters, optimizer_spec=spec or SGDSpec(lr=0.5), **values)
+
+
+def problems_of(optimizers: dict[str, NamedOptimizerSpec], main: OptimizerSpec | None = None) -> list[tuple[str, str]]:
+    with pytest.raises(ConfigError) as caught:
+        build_optimizers(main or AdamWSpec(), None, optimizers, Parts())
+    return [(problem.path, problem.message) for problem in caught.value.problems]
+
+
+def test_one_optimizer_is_given_as_lightning_wants_it() -> None:
+    model = Parts()
+    assert isinstance(build_optimizers(AdamWSpec(), None, {}, model), torch.optim.AdamW)
+    both: Any = build_optimizers(AdamWSpec(), ReduceLROnPlateauSpec(monitor="val/loss"), {}, model)
+    assert isinstance(both["optimizer"], torch.optim.AdamW)
+    assert both["lr_scheduler"]["monitor"] == "val/loss"
+    by_hand: Any = build_optimizers(AdamWSpec(), ReduceLROnPlateauSpec(monitor="val/loss"), {}, model, manual=True)
+    assert by_hand["lr_scheduler"].keys() == {"scheduler", "interval", "frequency"}
+
+
+def test_the_main_optimizer_trains_what_the_others_leave() -> None:
+    head = named(".head", "decoder.bias", scheduler_spec=StepLRSpec(step_size=1))
+    built: Any = build_optimizers(AdamWSpec(), None, {"head": head}, Parts())
+    main, other = built
+    assert [group["param_names"] for group in main["optimizer"].param_groups] == [["body.weight", "body.bias"]]
+    assert [(group["name"], group["param_names"]) for group in other["optimizer"].param_groups] == [
+        ("head", ["head.weight", "head.bias", "decoder.bias"])
+    ]
+    assert isinstance(main["optimizer"], torch.optim.AdamW)
+    assert "lr_scheduler" not in main
+    assert other["lr_scheduler"]["scheduler"].optimizer is other["optimizer"]
+
+
+def test_every_parameter_that_two_optimizers_would_train_is_named() -> None:
+    assert problems_of({"head": named(".haed"), "decoder": named(".head"), "other": named(".decoder")}) == [
+        ("optimizers.head.parameters[0]", "names no submodule or parameter of Parts; did you mean '.head'?"),
+        (
+            "optimizers.other.parameters[0]",
+            (
+                "trains 'head.weight is decoder.weight', as optimizers.decoder does by '.head';"
+                " give each to one optimizer"
+            ),
+        ),
+    ]
+
+
+def test_no_optimizer_is_left_with_nothing() -> None:
+    assert problems_of({"all": named(".body", ".head", ".decoder.bias")}) == [
+        ("optimizer_spec", "has nothing to train: the further optimizers train all of Parts")
+    ]
+
+
+def test_problems_are_told_where_the_spec_stands() -> None:
+    muon = problems_of({"head": named(".head", spec=MuonSpec())})
+    assert [path for path, _ in muon] == ["optimizers.head.optimizer_spec"]
+    cycle = CyclicLRSpec(base_lr=(0.1, 0.2), max_lr=1.0, cycle_momentum=False)
+    ((path, message),) = problems_of({"head": named(".head", scheduler_spec=cycle)})
+    assert path == "optimizers.head.scheduler_spec.base_lr"
+    assert message == "needs one value for each parameter group (head): expected 1, found 2"
+    group = {".head": ParamGroupSpec(lr=0.1)}
+    ((path, _),) = problems_of({"head": named(".head")}, AdamWSpec(params=group))
+    assert path == "optimizer_spec.params[.head]"
+
+
+def test_lists_for_groups_are_held_against_those_that_factors_divide() -> None:
+    spec = SGDSpec(lr=0.1, weight_decay=0.1, paramwise=ParamwiseConfig(bias_decay=0.0))
+    cycle = CyclicLRSpec(base_lr=(0.1,), max_lr=(1.0,), cycle_momentum=False)
+    with pytest.raises(ConfigError) as caught:
+        build_optimizers(spec, cycle, {}, Parts())
+    assert str(caught.value).startswith(
+        "scheduler_spec.base_lr: needs one value for each parameter group (all, all/no_decay): expected 2, found 1"
+    )
+
+
+def test_a_cycle_lasts_as_many_steps_as_its_optimizer_takes() -> None:
+    head = named(".head", scheduler_spec=OneCycleLRSpec(max_lr=0.1), every_n_steps=5)
+    built: Any = build_optimizers(
+        AdamWSpec(), OneCycleLRSpec(max_lr=0.1), {"head": head}, Parts(), run_steps=lambda: 100
+    )
+    assert [part["lr_scheduler"]["scheduler"].total_steps for part in built] == [100, 20]

@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import nn
 
-from app.builders.parameter_groups import abbreviated, parameter_groups
-from app.schemas.optimizers import AdamWSpec, ParamGroupSpec
+from app.builders.parameter_groups import parameter_groups
+from app.models.named_parameters import abbreviated
+from app.schemas.optimizers import AdamWSpec, ParamFactors, ParamGroupSpec, ParamwiseConfig
 from app.schemas.problems import ConfigError
 
 
@@ -216,3 +217,141 @@ def test_a_group_emptied_by_freezing_is_left_out_with_a_warning(caplog: pytest.L
 )
 def test_many_names_are_abbreviated(count: int, text: str) -> None:
     assert abbreviated("abcde"[:count]) == text
+
+
+class Normed(nn.Module):
+    """Layers of every kind that a factor may be about."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 2, 3)
+        self.norm = nn.BatchNorm2d(2)
+        self.layers = nn.ModuleList([nn.LayerNorm(4), CosineNorm()])
+        self.attention = nn.MultiheadAttention(4, 2)
+        self.memory = nn.LSTM(4, 4)
+        self.pos_embed = nn.Parameter(torch.zeros(1, 4))
+
+
+class CosineNorm(nn.Module):
+    """A normalization layer that torch does not know."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(4))
+
+
+def paramwise(**values: Any) -> AdamWSpec:
+    return AdamWSpec(lr=0.1, weight_decay=0.5, paramwise=ParamwiseConfig(**values))
+
+
+def test_norms_and_biases_can_go_without_weight_decay() -> None:
+    groups = parameter_groups(paramwise(norm_decay=0.0, bias_decay=0.0), Normed())
+    assert names(groups) == {
+        "all": [
+            "pos_embed",
+            "conv.weight",
+            "attention.in_proj_weight",
+            "attention.out_proj.weight",
+            "memory.weight_ih_l0",
+            "memory.weight_hh_l0",
+        ],
+        "all/no_decay": [
+            "conv.bias",
+            "norm.weight",
+            "norm.bias",
+            "layers.0.weight",
+            "layers.0.bias",
+            "layers.1.scale",
+            "attention.in_proj_bias",
+            "attention.out_proj.bias",
+            "memory.bias_ih_l0",
+            "memory.bias_hh_l0",
+        ],
+    }
+    assert [(group.get("lr"), group.get("weight_decay")) for group in groups] == [(None, None), (None, 0.0)]
+
+
+def test_a_norms_bias_counts_as_a_norm() -> None:
+    groups = parameter_groups(paramwise(norm_decay=0.5, bias_decay=0.0, bias_lr=2.0), nn.BatchNorm2d(2))
+    assert names(groups) == {"all/decay_x0.5": ["weight", "bias"]}
+    assert groups[0]["weight_decay"] == 0.25
+
+
+def test_factors_by_path_and_pattern_are_multiplied() -> None:
+    custom = {".layers": ParamFactors(lr=0.5), "*.weight": ParamFactors(lr=0.1, weight_decay=0.2)}
+    groups = parameter_groups(paramwise(norm_decay=0.5, custom=custom), Normed())
+    found = {group["name"]: (group.get("lr"), group.get("weight_decay")) for group in groups}
+    assert found == {
+        "all": (None, None),
+        "all/lr_x0.1,decay_x0.2": (pytest.approx(0.01), 0.1),
+        "all/lr_x0.1,decay_x0.1": (pytest.approx(0.01), 0.05),
+        "all/decay_x0.5": (None, 0.25),
+        "all/lr_x0.05,decay_x0.1": (pytest.approx(0.005), 0.05),
+        "all/lr_x0.5,decay_x0.5": (0.05, 0.25),
+    }
+    assert names(groups)["all/lr_x0.05,decay_x0.1"] == ["layers.0.weight"]
+    assert sum(len(group["params"]) for group in groups) == len(list(Normed().parameters()))
+
+
+def test_factors_are_on_a_groups_own_values() -> None:
+    groups = parameter_groups(
+        AdamWSpec(
+            lr=0.1,
+            params={".head": ParamGroupSpec(lr=0.5, weight_decay=0.2)},
+            paramwise=ParamwiseConfig(bias_decay=0.5, bias_lr=2.0),
+        ),
+        Classifier(),
+    )
+    assert [group["name"] for group in groups] == [
+        "head",
+        "head/lr_x2,decay_x0.5",
+        "remaining",
+        "remaining/lr_x2,decay_x0.5",
+    ]
+    assert [(group.get("lr"), group.get("weight_decay")) for group in groups] == [
+        (0.5, 0.2),
+        (1.0, 0.1),
+        (None, None),
+        (0.2, 0.005),
+    ]
+
+
+def test_factors_of_one_change_nothing() -> None:
+    model = Normed()
+    assert parameter_groups(paramwise(custom={".norm": ParamFactors()}), model) == parameter_groups(AdamWSpec(), model)
+
+
+def test_a_pattern_that_matches_nothing_is_refused_with_the_nearest() -> None:
+    custom = {name: ParamFactors(lr=0.1) for name in ("*.wieght", ".attenion", "zzz*", ".norm.weight")}
+    assert problems_of(paramwise(custom=custom), Normed()) == [
+        ("optimizer_spec.paramwise.custom[*.wieght]", "matches no parameter of Normed; did you mean '*.weight'?"),
+        (
+            "optimizer_spec.paramwise.custom[.attenion]",
+            "names no submodule or parameter of Normed; did you mean '.attention'?",
+        ),
+        (
+            "optimizer_spec.paramwise.custom[zzz*]",
+            "matches no parameter of Normed; its parameters: 'pos_embed', 'conv.weight', 'conv.bias' and 13 more",
+        ),
+    ]
+
+
+def test_an_optimizer_of_a_part_sees_that_part_alone() -> None:
+    model = Classifier()
+    trained = [(name, own) for name, own in model.named_parameters() if name.startswith("head.")]
+    where = ("optimizers", "head", "optimizer_spec")
+    groups = parameter_groups(spec(".head.scale"), model, trained=trained, path=where, name="head")
+    assert names(groups) == {
+        "head.scale": ["head.scale.weight"],
+        "head/remaining": ["head.classification_head.weight", "head.classification_head.bias"],
+    }
+    (whole,) = parameter_groups(AdamWSpec(), model, trained=trained, path=where, name="head")
+    assert whole["name"] == "head"
+    with pytest.raises(ConfigError) as caught:
+        parameter_groups(spec(".backbone"), model, trained=trained, path=where)
+    (problem,) = caught.value.problems
+    assert problem.path == "optimizers.head.optimizer_spec.params[.backbone]"
+    assert problem.message == (
+        "names nothing that this optimizer trains;"
+        " it trains 'head.classification_head.weight', 'head.classification_head.bias' and 'head.scale.weight'"
+    )

@@ -8,7 +8,11 @@ from app.schemas.callbacks import (
     CheckpointConfig,
     EarlyStoppingConfig,
     EMAConfig,
+    FreezeConfig,
+    FrozenEpochs,
     GradientAccumulationConfig,
+    GradientNormConfig,
+    LearningRateFinderConfig,
     LearningRateMonitorConfig,
     ModelSummaryConfig,
     PlainModelSummaryConfig,
@@ -19,7 +23,7 @@ from app.schemas.callbacks import (
     TQDMProgressBarConfig,
     WeightAveragingConfig,
 )
-from app.schemas.clashes import clashes
+from app.schemas.clashes import clashes, clashes_with_several_optimizers
 from app.schemas.trainer import TrainerConfig
 
 BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
@@ -205,6 +209,54 @@ CLASHES: list[tuple[dict[str, CallbackConfig], dict[str, Any], bool, list[tuple[
         True,
         [("callbacks.finder", "does not work with trainer.strategy=ddp; find the size on one device first")],
     ),
+    (
+        {"gradient_norm": GradientNormConfig()},
+        {"strategy": "fsdp", "accelerator": "gpu"},
+        True,
+        [("callbacks.gradient_norm", "cannot see the whole gradients that trainer.strategy=fsdp splits over devices")],
+    ),
+    (
+        {"gradient_norm": GradientNormConfig()},
+        {},
+        False,
+        [
+            (
+                "callbacks.gradient_norm",
+                "has nowhere to log to; choose a logger, such as logger=csv, or leave this callback out",
+            )
+        ],
+    ),
+    (
+        {"freeze": FreezeConfig(parts={".backbone": FrozenEpochs(first=5)})},
+        {"max_epochs": 5},
+        True,
+        [
+            (
+                "callbacks.freeze.parts",
+                "'.backbone' is never frozen: first=5 is after the last of trainer.max_epochs=5",
+            )
+        ],
+    ),
+    (
+        {"freeze": FreezeConfig(parts={".head": FrozenEpochs(), ".backbone": FrozenEpochs(until=1)})},
+        {"devices": 2},
+        True,
+        [
+            (
+                "callbacks.freeze",
+                (
+                    "trainer.strategy=auto waits for the gradients of '.backbone' also while it is frozen;"
+                    " expected trainer.strategy=ddp_find_unused_parameters_true"
+                ),
+            )
+        ],
+    ),
+    (
+        {"freeze": FreezeConfig(parts={".head": FrozenEpochs()})},
+        {"strategy": "fsdp", "accelerator": "gpu"},
+        True,
+        [("callbacks.freeze", "cannot freeze parts of a model that trainer.strategy=fsdp splits over devices")],
+    ),
 ]
 
 
@@ -244,3 +296,35 @@ def test_parts_that_work_together_are_left_alone() -> None:
     assert list(clashes(callbacks, trainer, has_logger=True)) == []
     del callbacks["lr"]
     assert list(clashes(callbacks, trainer, has_logger=False)) == []
+
+
+def test_freezing_suits_processes_that_expect_it() -> None:
+    freeze: dict[str, CallbackConfig] = {"freeze": FreezeConfig(parts={".backbone": FrozenEpochs(until=1)})}
+    for trainer in (
+        TrainerConfig(strategy="ddp_find_unused_parameters_true", devices=2),
+        TrainerConfig(max_epochs=-1, max_steps=5),
+    ):
+        assert list(clashes(freeze, trainer, has_logger=False)) == []
+    throughout: dict[str, CallbackConfig] = {"freeze": FreezeConfig(parts={".backbone": FrozenEpochs()})}
+    assert list(clashes(throughout, TrainerConfig(strategy="ddp", devices=2), has_logger=False)) == []
+
+
+def test_what_needs_a_single_optimizer_is_found() -> None:
+    callbacks: dict[str, CallbackConfig] = {
+        "swa": StochasticWeightAveragingConfig(**SWA),
+        "ema": EMAConfig(),
+        "accumulate": GradientAccumulationConfig(scheduling={0: 2}),
+        "finder": LearningRateFinderConfig(),
+        "timed": CheckpointConfig(train_time_interval="00:01:00:00"),
+        "often": CheckpointConfig(every_n_train_steps=10),
+    }
+    one_only = "works with one optimizer only; leave it out, or set optimizers={}"
+    assert list(clashes_with_several_optimizers(callbacks)) == [
+        ("callbacks.swa", one_only),
+        ("callbacks.accumulate", one_only),
+        ("callbacks.finder", one_only),
+        (
+            "callbacks.timed.train_time_interval",
+            "is not looked at with several optimizers; set every_n_train_steps instead",
+        ),
+    ]

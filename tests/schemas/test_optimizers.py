@@ -16,14 +16,16 @@ from app.schemas.optimizers import (
     MaximizeSpec,
     MuonSpec,
     OptimizerSpec,
+    ParamFactors,
     ParamGroupSpec,
+    ParamwiseConfig,
     RpropSpec,
     SGDSpec,
 )
 from app.schemas.problems import ConfigError
 from app.schemas.registry import leaf_fields, options
 
-OURS = {"params", "filter_requires_grad"}
+OURS = {"params", "paramwise", "filter_requires_grad"}
 SHARED_BY_GROUPS = {
     "foreach",
     "fused",
@@ -217,3 +219,27 @@ def test_a_wrong_choice_is_told_the_nearest() -> None:
 def test_bases_cannot_be_used(base: type[OptimizerSpec]) -> None:
     path, _ = problem_of(lambda: base(lr=0.1))
     assert path == base.__name__
+
+
+def test_a_factor_on_a_weight_decay_that_is_not_there_is_refused() -> None:
+    factors = {"*.bias": ParamFactors(weight_decay=0.0)}
+    assert problem_of(lambda: RpropSpec(paramwise=ParamwiseConfig(custom=factors))) == (
+        "RpropSpec.paramwise.custom[*.bias].weight_decay",
+        "RpropSpec has no weight decay to multiply; leave this out",
+    )
+    assert RpropSpec(paramwise=ParamwiseConfig(bias_lr=2.0)).own_rates() == [0.02]
+
+
+def test_factors_need_groups() -> None:
+    assert problem_of(lambda: LBFGSSpec(paramwise=ParamwiseConfig(bias_lr=2.0))) == (
+        "LBFGSSpec.paramwise",
+        "LBFGSSpec takes no parameter groups, so nothing can differ between them",
+    )
+    assert LBFGSSpec().own_rates() == []
+
+
+def test_rates_of_parts_of_the_model_are_known() -> None:
+    spec = SGDSpec(lr=1.0, params={".a": ParamGroupSpec(lr=0.5), ".b": ParamGroupSpec(momentum=0.5)})
+    assert spec.own_rates() == [0.5]
+    factors = ParamwiseConfig(norm_decay=0.0, custom={".c": ParamFactors(lr=0.1)})
+    assert SGDSpec(lr=1.0, params=spec.params, paramwise=factors).own_rates() == pytest.approx([0.5, 0.1, 0.05])

@@ -305,7 +305,7 @@ GROUPS = {".backbone": ParamGroupSpec(lr=1e-4)}
             CyclicLRSpec(base_lr=0.0, max_lr=0.1),
             AdamWSpec(params=GROUPS),
             ("scheduler_spec", "max_lr"),
-            "would replace the learning rates in optimizer_spec.params; give a list, one for each group",
+            "would replace the learning rates in optimizer_spec.params and paramwise; give a list, one for each group",
         ),
         (
             CosineAnnealingLRSpec(T_max=5, eta_min=1e-4),

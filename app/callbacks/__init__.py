@@ -1,0 +1,1 @@
+"""Callbacks of our own: plain arguments, no configs."""
