@@ -11,10 +11,11 @@ from torch import Generator
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from app.schemas.datamodule import DataModuleConfig
+from app.schemas.phases import Split
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, ConfigError, Problem
-from app.schemas.task import Split, TaskConfig
-from app.tasks.shared.datasets import ShuffledSampler, collate
+from app.schemas.task import TaskConfig
+from app.tasks.shared.datasets import InMemoryDataset, SeededDataset, ShuffledSampler, collate
 from app.tasks.shared.fingerprint import FingerprintError, fingerprint
 from app.tasks.shared.restoring import restored
 
@@ -92,8 +93,12 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         if config.drop_last and size < config.batch_size:
             message = f"leaves nothing to train on: the {size} samples make no full batch of {config.batch_size}"
             raise ConfigError([Problem(path="datamodule.dataloader.drop_last", message=message)])
-        sampler = ShuffledSampler(size, self._seed)
-        return self._loader(dataset, sampler, drop_last=config.drop_last)
+        trainer = self.trainer
+        share = {} if trainer is None else {"rank": trainer.global_rank, "num_replicas": trainer.world_size}
+        sampler = ShuffledSampler(size, self._seed, **share)
+        # A batch of data in memory is augmented from a generator of its own anyway.
+        seeded = dataset if isinstance(dataset, InMemoryDataset) else SeededDataset(dataset)
+        return self._loader(seeded, sampler, drop_last=config.drop_last)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The val split, in order."""

@@ -4,13 +4,16 @@ What training sees is a function of the seed, the epoch and the sample alone. It
 workers nor on what else draws random numbers, so two runs with one seed see the same batches to the last bit.
 """
 
+import random
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from numpy.random import SeedSequence
 from torch import Generator, Tensor
-from torch.utils.data import Dataset, Sampler, default_collate
+from torch.utils.data import Dataset, DistributedSampler, default_collate
 
 Augmentation = Callable[[Tensor, Generator], Tensor]
 """Random changes to a batch of inputs, drawn from nothing but the generator."""
@@ -35,28 +38,41 @@ class SampleIndex(int):
         return index
 
 
-class ShuffledSampler(Sampler[int]):
+class ShuffledSampler(DistributedSampler[int]):
     """Every sample once, in an order that is a function of the seed and the epoch.
 
-    Lightning calls `set_epoch` before each epoch, after a resume too.
+    Of several processes each gets its share of that order: `rank`, `rank + num_replicas`, and so on. A few samples come
+    twice then, so that the shares are equal. Lightning calls `set_epoch` before each epoch, after a resume too, and
+    puts no sampler of its own in the place of this one, because it knows its base class.
     """
 
-    def __init__(self, size: int, seed: int) -> None:
+    def __init__(self, size: int, seed: int, *, rank: int = 0, num_replicas: int = 1) -> None:
+        super().__init__(range(size), num_replicas=num_replicas, rank=rank, seed=0)  # type: ignore[arg-type]  # it asks for the length alone
         self.size = size
         self.seed = seed
-        self.epoch = 0
+        self._start = 0
 
     def set_epoch(self, epoch: int) -> None:
         """Make the next iteration the one of `epoch`."""
+        if epoch != self.epoch:
+            self._start = 0
         self.epoch = epoch
+
+    def start_at(self, position: int) -> None:
+        """Make the next iteration, and that one alone, begin after so many samples of this process's share."""
+        self._start = position
 
     def __iter__(self) -> Iterator[int]:
         seed = derived_seed(self.seed, self.epoch)
-        for position in torch.randperm(self.size, generator=Generator().manual_seed(seed)).tolist():
+        start, self._start = self._start, 0
+        order = torch.randperm(self.size, generator=Generator().manual_seed(seed))
+        # Begun anew where the shares would not be equal otherwise.
+        share = torch.arange(self.rank, self.total_size, self.num_replicas) % self.size
+        for position in order[share][start:].tolist():
             yield SampleIndex(position, seed)
 
     def __len__(self) -> int:
-        return self.size
+        return self.num_samples
 
 
 class InMemoryDataset(Dataset[Batch]):
@@ -85,10 +101,32 @@ class InMemoryDataset(Dataset[Batch]):
         rows = torch.tensor(indices)
         inputs = self.inputs[rows]
         if self.augmentation is not None:
-            # No two batches of an epoch start with the same sample.
-            seed = derived_seed(getattr(indices[0], "epoch_seed", 0), int(indices[0]))
-            inputs = self.augmentation(inputs, Generator().manual_seed(seed))
+            inputs = self.augmentation(inputs, Generator().manual_seed(_seed_of(indices)))
         return Batch(inputs, self.targets[rows])
+
+
+class SeededDataset(Dataset[Any]):
+    """A dataset of any kind, whose random changes become a function of the seed, the epoch and the batch.
+
+    Whatever it draws from the global generators of Python, NumPy and torch is drawn from that seed, in a worker as in
+    the main process, whose own generators go on afterwards as if nothing had been drawn.
+    """
+
+    def __init__(self, dataset: Dataset[Any]) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)  # type: ignore[arg-type]  # map-style datasets have a length
+
+    def __getitem__(self, index: int) -> Any:
+        with _drawing_from(_seed_of([index])):
+            return self.dataset[index]
+
+    def __getitems__(self, indices: Sequence[int]) -> Any:
+        """The samples at `indices`, one by one or as a batch, as the dataset hands them out."""
+        at_once = getattr(self.dataset, "__getitems__", None)
+        with _drawing_from(_seed_of(indices)):
+            return [self.dataset[index] for index in indices] if at_once is None else at_once(indices)
 
 
 def collate(samples: Any) -> Any:
@@ -99,3 +137,23 @@ def collate(samples: Any) -> Any:
 def derived_seed(*parts: int) -> int:
     """A seed that is a function of several whole numbers, unrelated for neighbouring ones."""
     return int(SeedSequence(parts).generate_state(1, "uint64")[0])
+
+
+def _seed_of(indices: Sequence[int]) -> int:
+    """A batch's own seed: no two batches of an epoch start with the same sample."""
+    return derived_seed(getattr(indices[0], "epoch_seed", 0), int(indices[0]))
+
+
+@contextmanager
+def _drawing_from(seed: int) -> Iterator[None]:
+    """Seed the global generators for a while."""
+    before = random.getstate(), np.random.get_state(), torch.get_rng_state()  # what others draw from
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.default_generator.manual_seed(seed)
+    try:
+        yield
+    finally:
+        random.setstate(before[0])
+        np.random.set_state(before[1])
+        torch.set_rng_state(before[2])

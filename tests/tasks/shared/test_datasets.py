@@ -1,11 +1,21 @@
 import pickle
+import random
 
+import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
-from torch.utils.data import DataLoader, Subset
+from torch.utils.data import DataLoader, Dataset, Subset
 
-from app.tasks.shared.datasets import Batch, InMemoryDataset, SampleIndex, ShuffledSampler, collate, derived_seed
+from app.tasks.shared.datasets import (
+    Batch,
+    InMemoryDataset,
+    SampleIndex,
+    SeededDataset,
+    ShuffledSampler,
+    collate,
+    derived_seed,
+)
 
 
 def test_the_order_is_a_function_of_seed_and_epoch() -> None:
@@ -22,6 +32,61 @@ def test_the_order_leaves_the_global_generator_alone() -> None:
     _order(0, 0)
 
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_processes_share_an_epoch_evenly() -> None:
+    shares = []
+    for rank in range(3):
+        sampler = ShuffledSampler(10, 0, rank=rank, num_replicas=3)
+        sampler.set_epoch(4)
+        shares.append(list(sampler))
+        assert len(sampler) == 4
+
+    one = ShuffledSampler(10, 0)
+    one.set_epoch(4)
+    order = list(one)
+    together = [share[place] for place in range(4) for share in shares]
+    assert together == [*order, *order[:2]]
+
+
+def test_an_epoch_can_be_begun_within_once() -> None:
+    sampler = ShuffledSampler(10, 0)
+    whole = list(sampler)
+
+    sampler.start_at(7)
+
+    assert (list(sampler), list(sampler)) == (whole[7:], whole)
+    assert len(sampler) == 10
+    sampler.start_at(7)
+    sampler.set_epoch(1)
+    assert len(list(sampler)) == 10
+
+
+class Restless(Dataset[Tensor]):
+    """Draws from every global generator."""
+
+    def __len__(self) -> int:
+        return 12
+
+    def __getitem__(self, index: int) -> Tensor:
+        return torch.tensor([index, random.random(), np.random.rand(), torch.rand(())])  # global on purpose
+
+
+def test_random_changes_of_any_dataset_do_not_depend_on_workers_or_on_what_else_is_drawn() -> None:
+    seen = []
+    for workers in (0, 2):
+        random.random()
+        before = torch.get_rng_state()
+        loader = DataLoader(
+            SeededDataset(Restless()), 4, sampler=ShuffledSampler(12, 0), num_workers=workers, generator=Generator()
+        )
+        seen.append([torch.cat(list(loader)) for _ in range(2)])
+        assert torch.equal(torch.get_rng_state(), before)
+
+    assert all(torch.equal(epoch, seen[0][0]) for epochs in seen for epoch in epochs)
+    assert len(set(seen[0][0][:, 1].tolist())) == 12
+    assert len(SeededDataset(Restless())) == 12
+    assert torch.equal(SeededDataset(Restless())[3], SeededDataset(Restless())[3])
 
 
 def test_an_index_is_a_whole_number_that_keeps_its_seed_on_the_way_to_a_worker() -> None:

@@ -1,0 +1,1 @@
+"""Checkpoints: how they are written, and what can be made of them."""

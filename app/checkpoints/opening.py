@@ -1,0 +1,111 @@
+"""Opens a checkpoint wherever it lies: on this machine, or where fsspec reads from. Nothing here imports torch."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+from app.schemas.problems import AppError, first_line
+
+
+class CheckpointError(AppError):
+    """A checkpoint that cannot be read, or not be used as it was asked for."""
+
+    def __init__(self, path: str, message: str) -> None:
+        self.path, self.message = path, message
+        super().__init__(f"{path}: {message}")
+
+    def __reduce__(self) -> tuple[type["CheckpointError"], tuple[str, str]]:
+        return type(self), (self.path, self.message)
+
+
+class MissingCheckpointError(CheckpointError):
+    """There is no file where a checkpoint should be."""
+
+
+@contextmanager
+def opened(path: str, *, whole: bool = False) -> Iterator[BinaryIO]:
+    """The file, to be read from any place in it.
+
+    Args:
+        path: A path, or an address such as `https://…` or `s3://…`.
+        whole: Whether all of it will be read. A remote file is then copied to this machine first; otherwise only the
+            parts that are read are fetched, as far as the server can do that.
+
+    Raises:
+        CheckpointError: when it cannot be opened or fetched.
+    """
+    file = _remote(path, whole=whole) if is_remote(path) else _local(path)
+    with file:
+        yield file
+
+
+def is_remote(path: str) -> bool:
+    """Whether the path is an address."""
+    return "://" in path and not path.startswith("file://")
+
+
+def _local(path: str) -> BinaryIO:
+    try:
+        return Path(path.removeprefix("file://")).expanduser().open("rb")
+    except FileNotFoundError:
+        raise MissingCheckpointError(path, "no such file") from None
+    except IsADirectoryError:
+        raise CheckpointError(path, "is a folder; expected one file") from None
+    except (OSError, ValueError, RuntimeError) as error:  # the latter two for impossible names
+        raise CheckpointError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
+
+
+def _remote(path: str, *, whole: bool) -> BinaryIO:
+    if "::" in path:
+        # Such a chain can name a list of references that is itself fetched, in which fsspec runs templates.
+        raise CheckpointError(path, "expected one address, found a chain of several joined by '::'")
+    import fsspec  # type: ignore[import-untyped]  # it ships no types; and is slow to import
+
+    try:
+        system, name = fsspec.core.url_to_fs(path, **_options(path))
+        if not whole:
+            file = system.open(name, "rb")
+            if _seekable(file):
+                return cast(BinaryIO, file)
+            file.close()
+        return _copied(system, name)
+    except Exception as error:  # every protocol has errors of its own, a missing package among them
+        cause = _first(error)
+        if isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == 404:
+            raise MissingCheckpointError(path, "no such file") from error
+        raise CheckpointError(path, f"cannot be fetched: {type(cause).__name__}: {first_line(cause)}") from error
+
+
+def _first(error: BaseException) -> BaseException:
+    """What an error goes back to: fsspec says of a server that does not answer that there is no such file."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return error
+
+
+def _options(path: str) -> dict[str, Any]:
+    if not path.startswith(("http://", "https://")):
+        return {}
+    from aiohttp import ClientTimeout  # comes with fsspec[http]
+
+    # The usual limit of five minutes for a whole file is too short for a large one; a silent server is given up.
+    return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=30, sock_read=60), "trust_env": True}}
+
+
+def _seekable(file: Any) -> bool:
+    """A web server that cannot serve parts of a file has to be read from the start."""
+    try:
+        file.seek(0, 2)
+        file.seek(0)
+    except ValueError:
+        return False
+    return True
+
+
+def _copied(system: Any, name: str) -> BinaryIO:
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder, "checkpoint")
+        system.get_file(name, str(copy))
+        return copy.open("rb")  # which can be read although the folder goes
