@@ -63,7 +63,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 lock:
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python $(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
-	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,dev]'
+	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,parquet,dev]'
 	@sed -n '/^#/p' constraints.txt > build/constraints.txt
 	@build/lock/bin/python -m pip freeze --all --exclude pip --exclude typed-lightning-app \
 		| grep -Ev '^(nvidia|cuda|triton)' | sed 's/+[^+]*$$//' >> build/constraints.txt

@@ -16,12 +16,14 @@ __all__ = [
     "__version__",
     "check",
     "load_config",
+    "load_from_checkpoint",
     "load_from_config",
 ]
 
 if TYPE_CHECKING:
     from app.builders.run import Run, load_from_config
     from app.compose import load_config
+    from app.restoring import load_from_checkpoint
     from app.schemas.problems import AppError, ConfigError, Problem
     from app.schemas.run import RunConfig
     from app.schemas.validation import check
@@ -38,6 +40,7 @@ else:
         "RunConfig": "app.schemas.run",
         "check": "app.schemas.validation",
         "load_config": "app.compose",
+        "load_from_checkpoint": "app.restoring",
         "load_from_config": "app.builders.run",
     }
 

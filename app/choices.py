@@ -55,6 +55,8 @@ def _no_option(group: str, name: str) -> str:
 def _may_be_none(group: str) -> bool:
     from app.schemas.run import RunConfig  # the config is made of the groups, so it cannot be imported before them
 
+    if groups[group].mount != group:
+        return True  # for the part that it is a part of to say
     return type(None) in get_args(field_types(RunConfig)[group])
 
 

@@ -1,14 +1,14 @@
-"""The command line: `app [train|test|check] [overrides]`. Everything is checked before torch is imported.
+"""The command line: `app [command] [overrides]`. Everything is checked before torch is imported.
 
 Hydra runs the jobs and answers `--help` and `--info`; a wrong config never reaches it.
 """
 
 import gc
 import os
+import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
-from pathlib import Path
 from typing import Any, Final, cast
 
 import hydra
@@ -21,11 +21,24 @@ from omegaconf import DictConfig, OmegaConf, read_write
 import app
 from app.completion import answer
 from app.compose import CONFIG_NAME, Composed, compose, compose_sweep, prepare
-from app.overrides import Override, read_overrides
+from app.hydra_settings import HYDRA_SETTINGS
+from app.overrides import Override, quoted, read_overrides
+from app.run_directory import run_name
 from app.schemas.plain import MASK, secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
+from app.schemas.registry import options
+from app.schemas.run import RunConfig, groups_in_order
 
-COMMANDS: Final = ("train", "test", "check")
+COMMANDS: Final[Mapping[str, Sequence[str]]] = {
+    "train": (),
+    "test": (),
+    "predict": (),
+    "check": (),
+    "find-lr": (),
+    "checkpoint": ("plan",),
+}
+"""What may stand first, each with the words of which one has to follow it."""
+
 FLAGS: Final = {
     "--help": "-h",
     "--version": None,
@@ -64,21 +77,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # whoever read the output has seen enough, as `head` does
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
 
 
 def _run(arguments: list[str]) -> int:
     command = arguments.pop(0) if arguments and arguments[0] in COMMANDS else "train"
+    if further := COMMANDS[command]:
+        command = _with_its_word(command, further, arguments)
     flags, overrides = _split(arguments)
     if "--version" in flags:
         print(f"typed-lightning-app {app.__version__}")
         return 0
     prepare()
+    if "--help" in flags:
+        print(_help())
+        return 0
     if "--shell-completion" in flags:
         text = answer(overrides, commands=COMMANDS, flags=FLAGS, values=_WITH_VALUE)
         if text is not None:
             print(text)
             return 0
-    elif "--help" not in flags:
+    else:
         sweep = "--multirun" in flags
         only_shown = "--cfg" in flags or "--info" in flags
         jobs = _check("check" if only_shown else command, overrides, sweep=sweep)
@@ -88,22 +109,58 @@ def _run(arguments: list[str]) -> int:
         if flags == {"--cfg": "job"}:
             print(_shown(jobs[0]), end="")
             return 0
+        if command == "checkpoint plan" and not only_shown:
+            from app.builders.run import build_module
+            from app.checkpoints.plan import plan
+
+            config = jobs[0].config
+            assert config.load_checkpoint is not None, "the command was checked to have it"
+            return plan(cast(Any, build_module(config)).model, config.load_checkpoint)
         overrides = _without_secrets(read_overrides(overrides, sweep=sweep)[0], jobs)
+        if not sweep and not only_shown:
+            return _hydra(command, _words_of_hydra(overrides, jobs[0]), _words_of_ours(overrides))
     return _hydra(command, [*_words(flags), *overrides])
+
+
+def _help() -> str:
+    """What Hydra would print; it takes seconds over as many options as there are."""
+    listed = "\n".join(f"{group.name}: {', '.join(options[group.name])}" for group in groups_in_order())
+    return str(HYDRA_SETTINGS["help"]["template"]).replace("$APP_CONFIG_GROUPS", listed).replace("$$", "$")
+
+
+def _with_its_word(command: str, further: Sequence[str], arguments: list[str]) -> str:
+    """A command of two words, the second of them taken off the arguments."""
+    found = arguments.pop(0) if arguments else ""
+    if found not in further:
+        there_is = did_you_mean(found, further) or f": {one_of(further)}"
+        raise ConfigError([Problem(path="", message=f"app {command} needs a second word{there_is}", source=found)])
+    return f"{command} {found}"
 
 
 def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Composed]:
     """The configs of all jobs, each of them right for the command."""
     jobs = compose_sweep(overrides) if sweep else [compose(overrides)]
     for job in jobs:
-        message = None
-        if command == "test":
-            message = _unreadable(job.config.checkpoint)
-        elif command == "train" and job.config.checkpoint is not None:
-            message = "is what `app test` measures; training starts from the seed"
-        if message is not None:
-            raise ConfigError([Problem(path="checkpoint", message=message)])
+        if problems := list(_unfit(command, job.config)):
+            raise ConfigError(problems)
     return jobs
+
+
+def _unfit(command: str, config: RunConfig) -> Iterator[Problem]:
+    """What a config that is right in itself lacks for a command, or has to no purpose."""
+    if command in ("test", "predict"):
+        if config.checkpoint is None:
+            verb = "measure" if command == "test" else "predict with"
+            yield Problem(path="checkpoint", message=f"needs a file to {verb}: app {command} checkpoint=<file>")
+        if config.resume_path is not None:
+            message = f"is where a training goes on; app {command} takes the file as checkpoint=<file>"
+            yield Problem(path="resume_path", message=message)
+    elif command in ("train", "find-lr") and config.checkpoint is not None:
+        message = "is for `app test` and `app predict`; a training goes on from resume_path=<file or run directory>"
+        yield Problem(path="checkpoint", message=message)
+    elif command == "checkpoint plan" and config.load_checkpoint is None:
+        message = "needs the files to plan with: load_checkpoint.base_ckpt_path=<file>"
+        yield Problem(path="load_checkpoint", message=message)
 
 
 def _right(composed: Composed) -> str:
@@ -113,14 +170,11 @@ def _right(composed: Composed) -> str:
     )
 
 
-def _unreadable(checkpoint: str | None) -> str | None:
-    if checkpoint is None:
-        return "needs a file to measure: app test checkpoint=<file>"
-    return None if Path(checkpoint).is_file() else f"no file '{checkpoint}'"
+def _hydra(command: str, words: list[str], overrides: list[str] | None = None) -> int:
+    """Let Hydra make the run's folder and call the job, or print what a flag asks for.
 
-
-def _hydra(command: str, words: list[str]) -> int:
-    """Let Hydra make the run's folder and call the job, or print what a flag asks for."""
+    Without `overrides` the job's are those that Hydra gives it: one combination of a sweep's.
+    """
     started = False
     failure: AppError | None = None
 
@@ -129,14 +183,19 @@ def _hydra(command: str, words: list[str]) -> int:
         started = True
         gc.enable()
         settings = HydraConfig.get()
-        composed = compose(_overrides_as_typed(settings))
+        composed = compose(_overrides_as_typed(settings) if overrides is None else overrides)
         # Lightning starts a run's other processes with these arguments, in this folder.
         sys.argv = [sys.argv[0], command, *composed.overrides]
         with read_write(cast(DictConfig, settings)):
             settings.run.dir = settings.runtime.output_dir
-        from app import train
+        from app import find_lr, train
 
-        commands: dict[str, Callable[..., float | None]] = {"train": train.train, "test": train.test}
+        commands: dict[str, Callable[..., float | None]] = {
+            "train": train.train,
+            "test": train.test,
+            "predict": train.predict,
+            "find-lr": find_lr.find_lr,
+        }
         try:
             return commands[command](composed, settings.runtime.output_dir)
         except AppError as error:
@@ -196,12 +255,25 @@ def _split(arguments: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
 
 
 def _stray(word: str) -> Problem:
-    message = f"expected key=value, or a command first{did_you_mean(word, COMMANDS) or f': {one_of(COMMANDS)}'}"
+    message = f"expected key=value, or a command first{did_you_mean(word, COMMANDS) or f': {one_of([*COMMANDS])}'}"
     return Problem(path="", message=message, source=word)
 
 
 def _words(flags: dict[str, str | None]) -> list[str]:
     return [word for flag, value in flags.items() for word in ([flag] if value is None else [flag, value])]
+
+
+def _words_of_hydra(overrides: Sequence[str], job: Composed) -> list[str]:
+    """What Hydra has to know of a single run: its own settings, and the folder."""
+    words = [word for word in overrides if word.startswith("hydra")]
+    if not any(word.startswith("hydra.run.dir=") for word in words):
+        folder = f"{job.config.run_directory.root}/{job.config.task.name}/{run_name()}"
+        words.append(f"hydra.run.dir={quoted(folder)}")
+    return words
+
+
+def _words_of_ours(overrides: Sequence[str]) -> list[str]:
+    return [word for word in overrides if not word.startswith("hydra")]
 
 
 def _without_secrets(overrides: Sequence[Override], jobs: Sequence[Composed]) -> list[str]:

@@ -31,7 +31,7 @@ _PLAIN = re.compile(r"[\w.,/+%=\[\]-]+")
 def answer(
     words: Sequence[str],
     *,
-    commands: Sequence[str],
+    commands: Mapping[str, Sequence[str]],
     flags: Mapping[str, str | None],
     values: Mapping[str, Sequence[str]],
 ) -> str | None:
@@ -51,7 +51,7 @@ def answer(
 def complete(
     line: str,
     *,
-    commands: Sequence[str],
+    commands: Mapping[str, Sequence[str]],
     flags: Mapping[str, str | None],
     values: Mapping[str, Sequence[str]],
 ) -> list[str]:
@@ -59,7 +59,7 @@ def complete(
 
     Args:
         line: What was typed up to the cursor, the program included: `app train opt`, `python -m app opt`.
-        commands: What may stand first.
+        commands: What may stand first, each with the words of which one has to follow it.
         flags: Every flag with its short form.
         values: The words that flags take; a flag without any takes none that are known.
     """
@@ -71,6 +71,8 @@ def complete(
     before = long.get(earlier[-1], earlier[-1]) if earlier else ""
     if before in values:
         found: Iterable[str] = values[before]
+    elif len(earlier) == 1 and commands.get(before):
+        found = commands[before]
     elif word.startswith("-"):
         flag, equals, _ = word.partition("=")
         known = values.get(long.get(flag, flag), ())

@@ -26,10 +26,12 @@ from app.experiments import Experiment, merge, with_bases
 from app.hydra_settings import HYDRA_SETTINGS
 from app.overrides import Override, read_overrides
 from app.run_directory import register_resolver
+from app.schemas.module import ModuleConfig
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, first_line, show
-from app.schemas.registry import groups
+from app.schemas.registry import Group, groups, option_at, options
 from app.schemas.run import RunConfig, root_node
 from app.schemas.validation import RESERVED, Sources, inspect
+from app.stored_config import stored_config
 from app.tasks import import_task_configs
 
 CONFIG_NAME = "config"
@@ -66,8 +68,10 @@ def load_config(overrides: Sequence[str] = (), experiment: str | None = None) ->
     return compose(overrides, experiment).config
 
 
-def compose(overrides: Sequence[str] = (), experiment: str | None = None) -> Composed:
-    """`load_config`, with the origin of every value."""
+def compose(
+    overrides: Sequence[str] = (), experiment: str | None = None, *, base: Mapping[str, Any] | None = None
+) -> Composed:
+    """`load_config`, with the origin of every value; `base` is a config as `to_plain` writes it, to start from."""
     prepare()
     if isinstance(overrides, str) or not all(isinstance(word, str) for word in overrides):
         message = f"expected a list of texts such as ['optimizer_spec.lr=0.1'], found {show(overrides)}"
@@ -84,7 +88,10 @@ def compose(overrides: Sequence[str] = (), experiment: str | None = None) -> Com
     experiments = list(parts.values())
     sources = _sources(read, experiments)
     config = None
-    tree = _compose(read, experiments, problems)
+    stored = None if base is not None else stored_config(read, experiments)
+    if stored is not None:
+        sources.start_from(stored.path)
+    tree = _compose(read, experiments, base if stored is None else stored.tree, problems)
     if tree is not None:
         config, found = inspect(tree, RunConfig, sources, interpolated=True)
         problems += found
@@ -128,9 +135,14 @@ def prepare() -> None:
 
 
 def _compose(
-    overrides: Sequence[Override], experiments: Sequence[Experiment], problems: list[Problem]
+    overrides: Sequence[Override],
+    experiments: Sequence[Experiment],
+    stored: Mapping[str, Any] | None,
+    problems: list[Problem],
 ) -> dict[str, Any] | None:
     """The tree that the choices make, with the values put into it; adds a problem for whatever cannot be composed.
+
+    A `stored` config takes the place of the defaults.
 
     Hydra sees the choices only. Values are put in here: OmegaConf would stop at the first that does not fit, and let
     a part that a scalar was written over vanish without a word.
@@ -138,9 +150,9 @@ def _compose(
     chosen: dict[str, object] = {}
     for experiment in experiments:
         chosen.update({"task": experiment.task, **experiment.choices})
-    chosen.update({str(override.path[0]): override.value for override in overrides if override.kind == "choice"})
+    chosen.update({override.key: override.value for override in overrides if override.kind == "choice"})
     settings = [override for override in overrides if override.kind == "hydra"]
-    words = [f"{group}={_word(value)}" for group, value in chosen.items()]
+    words = [f"{group}={_word(value)}" for group, value in chosen.items() if groups[group].mount == group]
     words += [override.text for override in settings if override.path[0] in HYDRA_GROUPS]
     try:
         cfg = _chosen(tuple(words))
@@ -150,8 +162,18 @@ def _compose(
     if settings:
         cfg = deepcopy(cfg)
         problems += [problem for override in settings for problem in _check_setting(cfg, override)]
-    tree = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-    del tree["hydra"]
+    if stored is None:
+        tree = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
+        del tree["hydra"]
+        module = option_at(tree["module"].get("_target_"))
+        losses = list(cast(type[ModuleConfig], module.schema).default_losses) if module else []
+        chosen = {"loss": losses} | {name: value for name, value in chosen.items() if groups[name].mount != name}
+    else:
+        tree = deepcopy(dict(stored))
+        if chosen.get("task") == tree["task"].get("name"):
+            del chosen["task"]
+    for name, value in chosen.items():
+        _choose(tree, groups[name], value)
     for experiment in experiments:
         for key, value in experiment.values.items():
             problems += _put(tree, (key,), value, experiment.places[(key,)])
@@ -159,6 +181,16 @@ def _compose(
         if override.kind == "value":
             problems += _put(tree, override.path, override.value, override.typed)
     return tree
+
+
+def _choose(tree: dict[str, Any], group: Group, value: object) -> None:
+    """Put in an option, or several, in place of what is there; Hydra would leave fields of the one in the other."""
+    node = tree
+    for part in group.path[:-1]:
+        node = node.setdefault(part, {})
+    names = cast(list[str], value or []) if group.several else [] if value is None else [str(value)]
+    parts = {name: OmegaConf.to_container(options[group.name][name].node, resolve=False) for name in names}
+    node[group.path[-1]] = parts if group.several else next(iter(parts.values()), None)
 
 
 @lru_cache(maxsize=64)
@@ -199,8 +231,8 @@ def _put(tree: dict[str, Any], path: Path, value: object, source: str) -> Iterat
         node = child
     if len(path) == 1 and step in groups and (unfit := _check_part(str(step), value)):
         yield Problem(path=str(step), message=unfit, source=source)
-    elif isinstance(value, dict) and isinstance(node, dict) and isinstance(node.get(step), dict):
-        merge(value, node[step])
+    elif isinstance(node, dict):
+        merge({cast(str, step): value}, node)
     else:
         node[step] = deepcopy(value)
 
@@ -244,7 +276,7 @@ def _check_setting(cfg: DictConfig, override: Override) -> Iterator[Problem]:
 def _sources(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> Sources:
     """Choices take effect before values, and the command line after experiments."""
     places = [item for experiment in experiments for item in experiment.places.items()]
-    chosen = {(group,) for experiment in experiments for group in experiment.choices}
+    chosen = {groups[group].path for experiment in experiments for group in experiment.choices}
     typed: list[tuple[Path, str]] = [
         (override.path, override.typed) for override in overrides if override.kind == "choice"
     ]

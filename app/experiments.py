@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from app.choices import check_choice
 from app.placed_yaml import REFUSED, Node, Place, read_yaml
+from app.schemas.annotations import field_types
 from app.schemas.problems import Path, Problem, did_you_mean, dotted, nearest, show
-from app.schemas.registry import groups
+from app.schemas.registry import groups, option_at
 from app.schemas.validation import RESERVED
 from app.tasks import task_folders
 
@@ -91,12 +92,21 @@ def _add_with_bases(name: str, opened: list[str], found: dict[str, Experiment], 
 
 
 def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
-    """Put what an experiment sets over what is set already, mappings entry by entry."""
+    """Put what an experiment sets over what is set already, mappings entry by entry.
+
+    What has an `id` is an option chosen anew: nothing of the one before it stays.
+    """
     for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict):
+        if isinstance(value, dict) and isinstance(into.get(key), dict) and not _chooses_anew(value, into[key]):
             merge(value, into[key])
         else:
             into[key] = deepcopy(value)
+
+
+def _chooses_anew(value: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether the `id` names an option, and is no field of the one before it."""
+    option = option_at(before.get("_target_"))
+    return "id" in value and (option is None or "id" not in field_types(option.schema))
 
 
 def _names(folder: File) -> list[str]:
@@ -210,7 +220,7 @@ class _Reader:
         if group in self.experiment.choices:
             return f"{group} is chosen twice; keep one"
         self.experiment.choices[group] = value or None
-        self.experiment.places[(group,)] = self._at(entry.place)
+        self.experiment.places[groups[group].path] = self._at(entry.place)
         return None
 
     def _base(self, name: str, place: str) -> str | None:

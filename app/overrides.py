@@ -17,7 +17,7 @@ from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
 from app.schemas.annotations import field_types, is_secret
 from app.schemas.plain import MASK
-from app.schemas.problems import Path, Problem, did_you_mean, first_line, show
+from app.schemas.problems import Path, Problem, did_you_mean, first_line, nearest, show
 from app.schemas.registry import groups, options
 from app.schemas.resolution import bracket_depth
 from app.schemas.validation import RESERVED
@@ -56,7 +56,12 @@ class Override:
     """As it was typed, for messages: shortened when it is long."""
 
     kind: Kind
+    key: str
+    """What it names: a group, or a path joined by dots."""
+
     path: Path
+    """Where it takes effect: a choice at the place of the part that it chooses."""
+
     value: Any
 
 
@@ -76,6 +81,13 @@ def read_overrides(texts: Sequence[str], *, sweep: bool = False) -> tuple[list[O
     return read, problems
 
 
+def quoted(text: str) -> str:
+    """A text as the value of an override, whatever is in it."""
+    escaped = re.sub(r"(\\*)'", r"\1\1\\'", text)
+    escaped = re.sub(r"(\\+)$", r"\1\1", escaped)
+    return "'" + escaped.replace("${", r"\${") + "'"
+
+
 def _read(text: str, *, sweep: bool) -> Override | Problem:
     shown = _shown(text)
     if len(text) > LONGEST or max(bracket_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
@@ -90,7 +102,7 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
         return Problem(path=key.replace("/", ".") if key not in HYDRA_GROUPS else key, message=message, source=shown)
     clean = text.lstrip("+")
     if parsed.is_sweep_override():
-        return Override(text=clean, typed=shown, kind="value", path=tuple(key.split(".")), value=None)
+        return Override(text=clean, typed=shown, kind="value", key=key, path=tuple(key.split(".")), value=None)
     value = _plain(parsed.value())
     kind: Kind = "value"
     if key in (EXPERIMENT, *groups) and value is None:
@@ -107,7 +119,8 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
             clean = f"{key}=[{','.join(value)}]"
         elif value == []:
             value = None
-    return Override(text=clean, typed=shown, kind=kind, path=tuple(key.split(".")), value=value)
+    path = groups[key].path if kind == "choice" else tuple(key.split("."))
+    return Override(text=clean, typed=shown, kind=kind, key=key, path=path, value=value)
 
 
 def _shown(text: str) -> str:
@@ -123,9 +136,19 @@ def _shown(text: str) -> str:
 
 
 @cache
+def _fields_of_a_run() -> tuple[str, ...]:
+    from app.schemas.run import RunConfig  # which is made of the groups
+
+    return tuple(field_types(RunConfig))
+
+
+@cache
 def _secret_paths(group: str) -> tuple[str, ...]:
+    if groups[group].families:
+        return ()  # so many options are losses, metrics and the like, which keep no secrets
+    mount = groups[group].mount
     return tuple(
-        f"{group}.{option.name}.{field}" if groups[group].several else f"{group}.{field}"
+        f"{mount}.{option.name}.{field}" if groups[group].several else f"{mount}.{field}"
         for option in options[group].values()
         for field, annotation in field_types(option.schema).items()
         if is_secret(annotation)
@@ -181,6 +204,11 @@ def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
             example = "<option>.<field>" if groups[key].several else "<field>"
             return f"expected the name of an option, found a mapping; set values one by one: {key}.{example}=<value>"
         return check_choice(key, value)
+    group, dot, rest = key.partition(".")
+    if not dot and key not in (fields := _fields_of_a_run()) and (near := nearest(key, (*fields, *groups))) in groups:
+        return f"RunConfig has no such field; did you mean '{near}'?"
+    if dot and group in groups and groups[group].mount != group:
+        return f"{group} is set where it stands: {groups[group].mount}.{rest}=<value>"
     if "/" in key:
         group, _, folder = key.partition("/")
         if group in groups and not isinstance(value, dict | list):

@@ -1,54 +1,51 @@
-"""The commands that run a checked config: `train` fits and then tests, `test` measures a checkpoint."""
+"""The commands that run a checked config: train, test and predict."""
 
-import os
-import time
-import traceback
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import logging
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-from lightning import LightningModule, Trainer
-from lightning.fabric.utilities.exceptions import MisconfigurationException
+from lightning import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveraging
-from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import SIGTERMException
-from rich.console import Console
-from rich.table import Column, Table
 
-from app.builders.loggers import build_loggers, close_loggers
-from app.builders.run import Run, build_run
+from app.builders.run import Run
 from app.builders.trainer import build_trainer
+from app.callbacks.stop_at_batch_end import StopAtBatchEnd
+from app.checkpoints.finding import find_checkpoint
+from app.checkpoints.merging import load_into, load_weights
 from app.compose import Composed
-from app.run_directory import CONFIG_FILE, TRACEBACK_FILE, value_sources, write_result
-from app.schemas.plain import to_plain
-from app.schemas.problems import AppError, first_line
+from app.predictions import write_predictions
+from app.running import leave_process_group, running
+from app.schemas.run import RunConfig
 from app.schemas.trainer import TrainerConfig
 from app.tasks.shared.datamodule import BaseDataModule
 
+log = logging.getLogger(__name__)
+
 
 def train(composed: Composed, run_directory: str) -> float | None:
-    """Train, then test the best checkpoint.
+    """Train, anew or from where another run was, then test the best checkpoint.
 
     Returns:
         The value of the task's monitor, at the best checkpoint if one is kept for it: what a sweep is judged by.
     """
-    with _running(composed, run_directory) as (run, result):
-        if composed.config.trainer.limit_test_batches != 0:
+    config = composed.config
+    with running(composed, run_directory) as (run, result):
+        if config.trainer.limit_test_batches != 0:
             _verify_test_split(run)
-        run.trainer.fit(model=run.module, datamodule=run.datamodule)
+        start = _start(run, config)
+        run.trainer.fit(model=run.module, datamodule=run.datamodule, ckpt_path=start, weights_only=True)
         best = _averaged_checkpoint(run.trainer) or _best_checkpoint(run.trainer)
-        score = _score(run.trainer, composed.config.task.monitor)
+        score = _score(run.trainer, config.task.monitor)
         result |= {
             "epochs": run.trainer.current_epoch,
             "steps": run.trainer.global_step,
+            "resumed_from": start,
             "checkpoint": best,
-            "monitor": composed.config.task.monitor,
+            "monitor": config.task.monitor,
             "score": score,
         }
-        _test(run, composed.config.trainer, best, result)
+        _test(run, config.trainer, best, result)
     return score
 
 
@@ -56,54 +53,35 @@ def test(composed: Composed, run_directory: str) -> None:
     """Measure the weights of `checkpoint` on the task's test split."""
     checkpoint = composed.config.checkpoint
     assert checkpoint is not None, "the command line asks for it"
-    with _running(composed, run_directory) as (run, result):
+    with running(composed, run_directory) as (run, result):
         result["checkpoint"] = checkpoint
         _test(run, composed.config.trainer, checkpoint, result)
 
 
-@contextmanager
-def _running(composed: Composed, run_directory: str) -> Iterator[tuple[Run, dict[str, Any]]]:
-    """A built run and the result to fill; whatever happens, loggers are closed and the result is written."""
+def predict(composed: Composed, run_directory: str) -> None:
+    """Write what the weights of `checkpoint` predict for the task's predict split; in one process."""
     config = composed.config
-    folder = Path(run_directory)
-    started = time.monotonic()
-    result: dict[str, Any] = {"status": "failed", "task": config.task.name, "seed": config.seed_params.seed}
-    _refuse_a_used_folder(folder)
-    loggers: list[Logger] = []
-    run: Run | None = None
-    try:
-        loggers = build_loggers(config.logger, run_directory=folder, run_config=to_plain(config))
-        sources = value_sources(config, composed.sources)
-        run = build_run(config, run_directory=folder, loggers=loggers, overrides=composed.overrides, sources=sources)
-        yield run, result
-        result["status"] = "completed"
-    except SystemExit as stop:  # so Lightning ends a run: with status 1 at Ctrl-C, and 0 at SIGTERM
-        result["status"] = "interrupted"
-        raise SystemExit(143 if isinstance(stop, SIGTERMException) else 130) from stop
-    except AppError:
-        raise
-    except MisconfigurationException as error:
-        raise AppError(f"Lightning cannot run this: {error}") from error
-    except Exception as error:
-        folder.mkdir(parents=True, exist_ok=True)
-        file = folder / TRACEBACK_FILE
-        file.write_text(traceback.format_exc(), encoding="utf-8")
-        raise AppError(f"{type(error).__name__}: {first_line(error)}\nwhere it happened: {_shown(file)}") from error
-    finally:
-        close_loggers(loggers, failed=result["status"] != "completed")
-        result["seconds"] = round(time.monotonic() - started, 1)
-        if run is None or run.trainer.is_global_zero:
-            write_result(folder, result)
-        _leave_process_group()
-    if run.trainer.is_global_zero:
-        _show(result, folder)
+    assert config.checkpoint is not None, "the command line asks for it"
+    alone = replace(composed, config=replace(config, trainer=_on_one_device(config.trainer)))
+    with running(alone, run_directory) as (run, result):
+        load_weights(run.module, config.checkpoint)
+        result["checkpoint"] = config.checkpoint
+        result |= write_predictions(run, config.predictions, kind=config.task.kind, folder=Path(run_directory))
 
 
-def _refuse_a_used_folder(folder: Path) -> None:
-    """A record of two runs in one folder would be true of neither."""
-    is_main_process = os.environ.get("LOCAL_RANK", "0") == "0"
-    if is_main_process and (folder / CONFIG_FILE).exists():
-        raise AppError(f"{_shown(folder)} holds an earlier run; leave hydra.run.dir out, or name another folder")
+def _start(run: Run, config: RunConfig) -> str | None:
+    """The checkpoint to go on from; without one, put in the first weights that the config asks for."""
+    if config.resume_path is not None:
+        found = find_checkpoint(config.resume_path)
+        for skipped in found.skipped:
+            log.warning("passed over: %s", skipped)
+        log.info("goes on from %s, after %s steps", found.path, found.step)
+        if config.load_checkpoint is not None:
+            log.info("load_checkpoint is not applied: all weights are those of the checkpoint")
+        return found.path
+    if config.load_checkpoint is not None:
+        load_into(run.module.model, config.load_checkpoint)  # type: ignore[arg-type]  # every module here has a model
+    return None
 
 
 def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[str, Any]) -> None:
@@ -113,49 +91,21 @@ def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[
     """
     trainer = run.trainer
     if trainer.world_size > 1:
-        _leave_process_group()
+        leave_process_group()
         if not trainer.is_global_zero:
             return
-        alone = replace(config, devices=1, num_nodes=1, strategy="auto")
         folder = Path(trainer.default_root_dir)
-        trainer = build_trainer(alone, callbacks=[], loggers=trainer.loggers, run_directory=folder)
+        stop = [callback for callback in trainer.callbacks if isinstance(callback, StopAtBatchEnd)]  # type: ignore[attr-defined]  # set by a connector
+        trainer = build_trainer(_on_one_device(config), callbacks=stop, loggers=trainer.loggers, run_directory=folder)
     if checkpoint is not None:
-        _load_weights(run.module, checkpoint)
+        load_weights(run.module, checkpoint)
     tested = trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
     result["test"] = dict(tested[0]) if tested else {}  # nothing with trainer.limit_test_batches=0
     result["test_fingerprint"] = getattr(run.datamodule, "verified_fingerprint", None)
 
 
-def _leave_process_group() -> None:
-    # Left open, the group's threads abort a process as it ends.
-    if torch.distributed.is_initialized():
-        torch.distributed.destroy_process_group()
-
-
-def _load_weights(module: LightningModule, file: str) -> None:
-    """Put a checkpoint's weights into the module; nothing but tensors and plain containers is read from the file.
-
-    Raises:
-        AppError: when the file is no checkpoint, or one of another model.
-    """
-    try:
-        weights = torch.load(file, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:  # a file that is no checkpoint fails in whatever way its bytes lead to
-        # Not in torch's words, which advise to load it with arbitrary code in it.
-        raise AppError(f"{file} is not a checkpoint of weights and plain values ({type(error).__name__})") from error
-    ours = module.state_dict()
-    other = [name for name in {**ours, **weights} if _shape(ours, name) != _shape(weights, name)]
-    if other:
-        some = ", ".join(other[:3]) + (f" and {len(other) - 3} more" if len(other) > 3 else "")
-        raise AppError(
-            f"{file} holds the weights of another model than {type(module).__name__}: {some} differ;"
-            " test it with the options it was trained with"
-        )
-    module.load_state_dict(weights)
-
-
-def _shape(weights: Mapping[str, Any], name: str) -> object:
-    return getattr(weights.get(name), "shape", None)
+def _on_one_device(config: TrainerConfig) -> TrainerConfig:
+    return replace(config, devices=1, num_nodes=1, strategy="auto")
 
 
 def _verify_test_split(run: Run) -> None:
@@ -171,7 +121,7 @@ def _averaged_checkpoint(trainer: Trainer) -> str | None:
     if not any(isinstance(callback, StochasticWeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]  # set by a connector
         return None
     file = Path(trainer.default_root_dir) / "checkpoints" / "averaged.ckpt"
-    trainer.save_checkpoint(file)
+    trainer.save_checkpoint(file, weights_only=True)
     return str(file)
 
 
@@ -189,16 +139,3 @@ def _score(trainer: Trainer, monitor: str) -> float | None:
         return float(callback.best_model_score)
     value = trainer.callback_metrics.get(monitor)
     return None if value is None else float(value)
-
-
-def _show(result: Mapping[str, Any], folder: Path) -> None:
-    table = Table("test metric", Column("value", justify="right"), title=f"{result['task']}, seed {result['seed']}")
-    for name, value in result["test"].items():
-        table.add_row(name, f"{value:.4f}")
-    console = Console()
-    console.print(table)
-    console.print(f"run directory: {_shown(folder)}", soft_wrap=True)
-
-
-def _shown(path: Path) -> Path:
-    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

@@ -15,6 +15,9 @@ FILES = {
     for file in sorted((ROOT / "app").rglob("*.py"))
 }
 TASKS = sorted(file.parent.name for file in (ROOT / "app/tasks").glob("*/config.py"))
+LIVE = ("app.losses", "app.metrics", "app.models", "app.callbacks", "app.checkpoints")
+"""Packages of live classes, which builders configure."""
+
 SCHEMA_PACKAGES = {"annotated_types", "hydra", "hydra_zen", "omegaconf", "pydantic", "pydantic_core", "yaml"}
 
 
@@ -41,18 +44,28 @@ def test_what_can_be_configured_is_said_without_what_is_built(module: str) -> No
 
 @pytest.mark.parametrize("module", below("app.builders"))
 def test_builders_reach_tasks_only_through_targets(module: str) -> None:
-    assert ours(module) <= {*below("app.schemas", "app.builders"), "app.run_directory"}
+    assert ours(module) <= {*below("app.schemas", "app.builders", *LIVE), "app.run_directory"}
+
+
+@pytest.mark.parametrize("module", below(*LIVE))
+def test_live_classes_know_neither_builders_nor_tasks(module: str) -> None:
+    assert ours(module) <= {*below("app.schemas", *LIVE), "app.run_directory"}
+
+
+@pytest.mark.parametrize("module", below("app.models"))
+def test_models_can_be_used_without_configs(module: str) -> None:
+    assert ours(module) <= {*below("app.models"), "app.schemas.problems"}
 
 
 @pytest.mark.parametrize("module", below(*(f"app.tasks.{task}" for task in TASKS)))
 def test_a_task_knows_no_other_task(module: str) -> None:
     task = module.split(".")[2]
-    assert ours(module) <= set(below("app.schemas", "app.builders", "app.tasks.shared", f"app.tasks.{task}"))
+    assert ours(module) <= set(below("app.schemas", "app.builders", *LIVE, "app.tasks.shared", f"app.tasks.{task}"))
 
 
 @pytest.mark.parametrize("module", below("app.tasks.shared"))
 def test_what_tasks_share_knows_no_task(module: str) -> None:
-    assert ours(module) <= set(below("app.schemas", "app.builders", "app.tasks.shared"))
+    assert ours(module) <= set(below("app.schemas", "app.builders", *LIVE, "app.tasks.shared"))
 
 
 @pytest.mark.parametrize("module", [module for module in FILES if module not in ("app", "app.__main__", "app.cli")])

@@ -103,11 +103,12 @@ def test_a_wrong_word_costs_only_itself() -> None:
 
 
 def test_what_holds_fields_ends_in_a_dot_and_a_value_in_an_equals_sign() -> None:
-    assert complete("app optim") == ["optimizer_spec=", "optimizer_spec."]
+    assert complete("app optim") == ["optimizer_spec=", "optimizer_spec.", "optimizers="]
     assert complete("app module.model") == ["module.model_config."]
     assert complete("app trainer.max_e") == ["trainer.max_epochs="]
-    assert complete("app optimizer_spec.par") == ["optimizer_spec.params="]
-    assert complete("app check") == ["check", "checkpoint="]
+    assert complete("app optimizer_spec.par") == ["optimizer_spec.params=", "optimizer_spec.paramwise."]
+    assert complete("app check") == ["check", "checkpoint", "checkpoint="]
+    assert complete("app checkpoint ") == ["plan"]
     assert complete("app ++trainer.max_e") == ["++trainer.max_epochs="]
 
 
@@ -206,7 +207,7 @@ def test_bash_takes_the_candidates_as_they_are(typed: str) -> None:
 def test_completing_loads_nothing_heavy() -> None:
     code = (
         "import sys; from app.completion import complete\n"
-        "print(complete('app experiment=digits/robust trainer.max_e', commands=(), flags={}, values={}))\n"
+        "print(complete('app experiment=digits/robust trainer.max_e', commands={}, flags={}, values={}))\n"
         "print({'torch', 'lightning', 'sklearn', 'wandb', 'torchmetrics'} & set(sys.modules))"
     )
     root = Path(__file__).parent.parent

@@ -112,13 +112,16 @@ def test_a_config_spoiled_behind_the_schemas_back_is_refused_when_built() -> Non
 
 
 def test_hyperparameters_come_back_from_a_checkpoint(tmp_path: Path) -> None:
-    train(compose([*FAST, "module.model_config.hidden_dims=[16]", "module.label_smoothing=0.1"]), str(tmp_path / "run"))
+    train(
+        compose([*FAST, "module.model_config.hidden_dims=[16]", "joint_loss.losses.cross_entropy.label_smoothing=0.1"]),
+        str(tmp_path / "run"),
+    )
 
     module = MLPModule.load_from_checkpoint(tmp_path / "run" / "checkpoints" / "last.ckpt", weights_only=True)
 
     assert module.hparams["model_config"]["hidden_dims"] == [16]
     assert module.model_config == MLPConfig(hidden_dims=(16,))
-    assert module.label_smoothing == 0.1
+    assert module.joint_loss["cross_entropy"].label_smoothing == 0.1
 
 
 def test_testing_on_another_test_split_is_refused_and_the_run_marked_failed(

@@ -1,32 +1,30 @@
 """From a checked `RunConfig` to the live objects of a run."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from lightning import LightningDataModule, LightningModule, Trainer, seed_everything
 from lightning.pytorch.callbacks import Callback
 from lightning.pytorch.loggers import Logger
 
 from app.builders.callbacks import build_callbacks
+from app.builders.checkpointing import safety_callbacks
 from app.builders.loggers import build_loggers
 from app.builders.targets import keyword_arguments, live_class
 from app.builders.trainer import build_trainer, route_lightning_logging
+from app.callbacks.stop_at_batch_end import StopRequest
+from app.checkpoints.contents import KEY, description
 from app.run_directory import CONFIG_FILE, new_run_directory, write_record
 from app.schemas.plain import to_plain
 from app.schemas.run import RunConfig
 from app.schemas.validation import check
 
-_BESIDE_THE_POINT: Final = (
-    # torch 2.13 deprecates what Lightning 2.6 calls inside; nothing that a user of either can change.
-    r".isinstance\(treespec, LeafSpec\).",
-    # How many workers read the data is in the config, and 0 is the faster choice for data in memory.
-    r"The '\w+' does not have many workers",
-    # Metrics are logged once an epoch, so it does not matter that an epoch may have fewer steps than the interval.
-    r"The number of training batches \(\d+\) is smaller than the logging interval",
-)
-"""Warnings that tell a user nothing to act on."""
+PARTS_OF_A_MODULE: Final = ("optimizer_spec", "scheduler_spec", "optimizers", "task", "joint_loss", "metrics")
+"""The parts of a run's config that a module takes beside its own."""
+
+DONE_BY_THE_MODULE: Final = ("accumulate_grad_batches", "gradient_clip_val", "gradient_clip_algorithm")
+"""What a trainer's config says that the module itself does when there are several optimizers."""
 
 
 class Run(NamedTuple):
@@ -58,21 +56,26 @@ def build_run(
     loggers: Sequence[Logger],
     overrides: tuple[str, ...] = (),
     sources: Mapping[str, str] | None = None,
+    stop: StopRequest | None = None,
 ) -> Run:
     """Build a run that leaves its files in `run_directory`; the config is trusted to be checked.
 
     The loggers are the caller's, who closes them in the end: a Trainer forgets them in `fast_dev_run`.
 
-    The random generators are seeded first: the model's initial weights are the seed's.
+    A training ends at the end of a batch once `stop` asks for it. The random generators are seeded first: the model's
+    initial weights are the seed's.
     """
     route_lightning_logging()
-    for message in _BESIDE_THE_POINT:
-        warnings.filterwarnings("ignore", message)
     seed_everything(config.seed_params.seed, workers=config.seed_params.workers, verbose=False)
     record = RunRecord(run_directory, config, overrides=overrides, sources=sources)
     trainer = build_trainer(
         config.trainer,
-        callbacks=[record, *build_callbacks(config.callbacks, run_directory=run_directory)],
+        without=frozenset(DONE_BY_THE_MODULE if config.optimizers else ()),
+        callbacks=[
+            record,
+            *build_callbacks(config.callbacks, run_directory=run_directory),
+            *safety_callbacks(stop),
+        ],
         loggers=loggers,
         run_directory=run_directory,
     )
@@ -80,13 +83,13 @@ def build_run(
 
 
 def build_module(config: RunConfig) -> LightningModule:
-    """The task's module: its own fields, and the optimizer, scheduler and task that it is trained with."""
+    """The task's module: its own fields, and the other parts of the run that it is trained with."""
     module: LightningModule = live_class(config.module)(
         **keyword_arguments(config.module),
-        optimizer_spec=config.optimizer_spec,
-        scheduler_spec=config.scheduler_spec,
-        task=config.task,
+        **{name: getattr(config, name) for name in PARTS_OF_A_MODULE},
     )
+    if config.optimizers:
+        cast(Any, module).optimize_manually(**{name: getattr(config.trainer, name) for name in DONE_BY_THE_MODULE})
     return module
 
 
@@ -118,5 +121,5 @@ class RunRecord(Callback):
             write_record(self.run_directory, self.config, overrides=self.overrides, sources=self.sources)
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002  # Lightning's signature
-        """Let every checkpoint say which config made it."""
-        checkpoint["config"] = to_plain(self.config)
+        """Let every checkpoint say what made it."""
+        checkpoint[KEY] = description(self.config, overrides=self.overrides)

@@ -1,6 +1,7 @@
 """From a trainer's config to `lightning.Trainer`."""
 
 import logging
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -10,12 +11,11 @@ from lightning import Trainer
 from lightning.pytorch.callbacks import Callback, Checkpoint, ModelSummary, ProgressBar
 from lightning.pytorch.loggers import Logger
 
+from app.builders.checkpointing import checkpoint_io
 from app.builders.targets import keyword_arguments
 from app.schemas.trainer import TrainerConfig
 
 PLUGINS: Final = {
-    "async_checkpoint_io": "lightning.pytorch.plugins.AsyncCheckpointIO",
-    "torch_checkpoint_io": "lightning.pytorch.plugins.TorchCheckpointIO",
     "lightning_environment": "lightning.pytorch.plugins.environments.LightningEnvironment",
     "kubeflow_environment": "lightning.pytorch.plugins.environments.KubeflowEnvironment",
     "lsf_environment": "lightning.pytorch.plugins.environments.LSFEnvironment",
@@ -26,6 +26,9 @@ PLUGINS: Final = {
 }
 """The plugins that a config can name, with their classes; all are made without arguments."""
 
+ON_A_THREAD: Final = "async_checkpoint_io"
+"""The plugin that has checkpoints written while training goes on."""
+
 _SWITCHES: Final = {
     "enable_checkpointing": Checkpoint,
     "enable_progress_bar": ProgressBar,
@@ -33,22 +36,41 @@ _SWITCHES: Final = {
 }
 
 
+_BESIDE_THE_POINT: Final = (
+    # torch 2.13 deprecates what Lightning 2.6 calls inside; nothing that a user of either can change.
+    r".isinstance\(treespec, LeafSpec\).",
+    # How many workers read the data is in the config, and 0 is the faster choice for data in memory.
+    r"The '\w+' does not have many workers",
+    # Metrics are logged once an epoch, so it does not matter that an epoch may have fewer steps than the interval.
+    r"The number of training batches \(\d+\) is smaller than the logging interval",
+)
+"""Warnings that tell a user nothing to act on."""
+
+
 def build_trainer(
-    config: TrainerConfig, *, callbacks: Sequence[Callback], loggers: Sequence[Logger], run_directory: Path
+    config: TrainerConfig,
+    *,
+    callbacks: Sequence[Callback],
+    loggers: Sequence[Logger],
+    run_directory: Path,
+    without: frozenset[str] = frozenset(),
 ) -> Trainer:
     """The trainer that a config describes.
 
     What the config leaves open (`enable_checkpointing`, `enable_progress_bar`, `enable_model_summary` at null) is on
     when one of `callbacks` does it: Lightning would otherwise add its own callbacks to those that were chosen.
+    `without` names fields that the module sees to.
     """
-    arguments = keyword_arguments(config, without=frozenset({"devices", "plugins", *_SWITCHES}))
+    for message in _BESIDE_THE_POINT:
+        warnings.filterwarnings("ignore", message)
+    arguments = keyword_arguments(config, without=frozenset({"devices", "plugins", *_SWITCHES, *without}))
     for switch, kind in _SWITCHES.items():
         chosen = getattr(config, switch)
         arguments[switch] = any(isinstance(callback, kind) for callback in callbacks) if chosen is None else chosen
     return Trainer(
         **arguments,
         devices=list(config.devices) if isinstance(config.devices, tuple) else config.devices,
-        plugins=[_plugin(name) for name in config.plugins] or None,
+        plugins=_plugins(config),
         callbacks=list(callbacks),
         logger=list(loggers) or False,
         default_root_dir=run_directory,
@@ -75,6 +97,14 @@ def route_lightning_logging() -> None:
 def _is_about_the_run(record: logging.LogRecord) -> bool:
     """Whether a line of Lightning's says something of the run: not what else one might install, or left as it is."""
     return not record.getMessage().startswith(("💡 Tip", "Trainer already configured with model summary callbacks"))
+
+
+def _plugins(config: TrainerConfig) -> list[Any]:
+    """What the config names, and how checkpoints are stored; sharded strategies store them in a way of their own."""
+    named = [_plugin(name) for name in config.plugins if name != ON_A_THREAD]
+    if config.strategy.startswith(("fsdp", "deepspeed")):
+        return named
+    return [*named, checkpoint_io(on_a_thread=ON_A_THREAD in config.plugins)]
 
 
 def _plugin(name: str) -> Any:

@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Literal
 
 from app.schemas.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed
+from app.schemas.phases import Split
 from app.schemas.registry import group
 from app.schemas.schema import Finding, rule, schema
 
@@ -66,3 +67,11 @@ class DataModuleConfig:
 
     split_seed: Seed = 0
     """Seed of the split into train and val; apart from the run's seed, so that runs differ in one thing at a time."""
+
+    def target_keys(self) -> tuple[str, ...]:
+        """The names of a batch's targets, which losses and metrics are computed from beside a module's outputs."""
+        return ("target",)
+
+    def dataset_names(self, split: Split) -> tuple[str, ...]:  # noqa: ARG002  # for overriding
+        """The names of a split's datasets where it has several, in the order of their loaders; else none."""
+        return ()

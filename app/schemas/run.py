@@ -3,21 +3,34 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Final, cast
+from typing import Any, Final, cast, get_origin
 
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from app.schemas.annotations import field_types
 from app.schemas.callbacks import CallbackConfig, LearningRateMonitorConfig
-from app.schemas.clashes import clashes
+from app.schemas.checkpoint import LoadCheckpointConfig
+from app.schemas.clashes import clashes, clashes_with_several_optimizers
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
+from app.schemas.find_lr import FindLRConfig
 from app.schemas.loggers import LoggerConfig
+from app.schemas.losses.joint import JointLossConfig
+from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
+from app.schemas.optimization import (
+    NamedOptimizerSpec,
+    optimizer_parts,
+    optimizers_fit_together,
+    optimizers_fit_trainer,
+)
 from app.schemas.optimizers import OptimizerSpec
+from app.schemas.outputs import OutputMapping
+from app.schemas.phases import PHASES, Mode
 from app.schemas.plain import to_plain
-from app.schemas.problems import did_you_mean, one_of
-from app.schemas.registry import groups, option_of, options
+from app.schemas.predictions import PredictionsConfig
+from app.schemas.problems import Path, did_you_mean, dotted, one_of
+from app.schemas.registry import Group, groups, node, option_of, options
 from app.schemas.schedulers import (
     CosineAnnealingLRSpec,
     ReduceLROnPlateauSpec,
@@ -37,24 +50,36 @@ DEFAULT_OPTIONS: Final[Mapping[str, str | list[str] | None]] = {
     "trainer": "default",
     "optimizer_spec": "adamw",
     "scheduler_spec": None,
+    "metrics": [],
     "callbacks": ["checkpoint", "progress_bar", "model_summary"],
     "logger": ["csv"],
 }
-"""What is chosen where nobody chooses, by group; `${task}` stands for the task's name."""
+"""What is chosen where nobody chooses, by group; `${task}` stands for the task's name.
+
+Groups that are not here are parts of parts, and start from what that part says: a module names its losses.
+"""
 
 
 def _default_part(group: str, chosen: Mapping[str, Any]) -> Any:
     name = DEFAULT_OPTIONS[group]
     if name is None:
         return None
-    base = groups[group].base
+    names = [option.replace("${task}", chosen["task"].name) for option in (name if isinstance(name, list) else [name])]
+    parts = {option: _default_option(group, option, chosen) for option in names}
+    return parts if groups[group].several else parts[names[0]]
+
+
+def _default_option(group: str, name: str, chosen: Mapping[str, Any]) -> Any:
     tree = {part: to_plain(config) for part, config in chosen.items() if is_schema(type(config))}
-    parts: dict[str, Any] = {}
-    for option_name in name if isinstance(name, list) else [name]:
-        option = options[group][option_name.replace("${task}", chosen["task"].name)]
-        resolved = OmegaConf.to_container(OmegaConf.create({**tree, group: option.node}), resolve=True)
-        parts[option_name] = check(cast(dict[str, Any], resolved)[group], base)
-    return parts if groups[group].several else parts[str(name)]
+    resolved = OmegaConf.to_container(OmegaConf.create({**tree, "default": options[group][name].node}), resolve=True)
+    return check(cast(dict[str, Any], resolved)["default"], groups[group].base)
+
+
+def _default_joint_loss(chosen: Mapping[str, Any]) -> JointLossConfig:
+    """The losses that the module names."""
+    return JointLossConfig(
+        losses={name: _default_option("loss", name, chosen) for name in chosen["module"].default_losses}
+    )
 
 
 def default_part(group: str) -> Any:
@@ -83,6 +108,12 @@ class RunConfig:
     datamodule: DataModuleConfig = default_part("datamodule")
     """The data to train and validate on; the test set is the task's."""
 
+    joint_loss: JointLossConfig = dataclasses.field(default_factory=cast(Any, _default_joint_loss))
+    """What is minimised: named terms, each with a weight; the module's own choice at first."""
+
+    metrics: dict[str, MetricConfig] = default_part("metrics")
+    """What is measured beside the task's fixed metrics, by the name it is logged under."""
+
     trainer: TrainerConfig = default_part("trainer")
     """The arguments of Lightning's Trainer: length, hardware, precision, limits."""
 
@@ -91,6 +122,9 @@ class RunConfig:
 
     scheduler_spec: SchedulerSpec | None = default_part("scheduler_spec")
     """How the learning rate changes; null keeps it constant."""
+
+    optimizers: dict[str, NamedOptimizerSpec] = dataclasses.field(default_factory=dict)
+    """Further optimizers by name, each for parts of the model; the one above trains what they leave over."""
 
     callbacks: dict[str, CallbackConfig] = default_part("callbacks")
     """What happens beside the training loop, by option name: checkpoints, early stopping, progress."""
@@ -104,8 +138,20 @@ class RunConfig:
     run_directory: RunDirectoryConfig = dataclasses.field(default_factory=RunDirectoryConfig)
     """Where the run leaves what it produces."""
 
+    load_checkpoint: LoadCheckpointConfig | None = None
+    """Weights to start from instead of the initial ones, put together from one file or several."""
+
+    resume_path: NonEmptyText | None = None
+    """A checkpoint, or a run's folder, to go on from exactly where it was saved; null starts anew."""
+
     checkpoint: NonEmptyText | None = None
-    """The file whose weights `app test` measures; null for a run that trains its own."""
+    """The checkpoint that `app test` measures and `app predict` uses; null for a run that trains its own."""
+
+    find_lr: FindLRConfig = dataclasses.field(default_factory=FindLRConfig)
+    """The range that `app find-lr` searches."""
+
+    predictions: PredictionsConfig = dataclasses.field(default_factory=PredictionsConfig)
+    """What `app predict` writes."""
 
     @rule("task", "module", "datamodule")
     def parts_belong_to_the_task(self) -> Iterator[Finding]:
@@ -117,19 +163,64 @@ class RunConfig:
                 here = [name for name in options[part] if name.startswith(f"{self.task.name}/")]
                 yield part, f"is of task {owner}, but the task is {self.task.name}; expected {one_of(here)}"
 
-    @rule("task", "module", "callbacks", "scheduler_spec")
+    @rule("module", "datamodule")
+    def targets_are_declared(self) -> Iterator[Finding]:
+        """A model that looks at its targets in training needs them in the batch."""
+        there = self.datamodule.target_keys()
+        for name in self.module.model_targets():
+            if name not in there:
+                meant = did_you_mean(name, there) or f"; it has {', '.join(there)}"
+                yield "module", f"its model needs the target '{name}', which no batch has{meant}"
+
+    @rule("module", "datamodule", "joint_loss", "metrics")
+    def outputs_are_declared(self) -> Iterator[Finding]:
+        """A loss or metric of an output that the module never puts out would fail at the first step."""
+        there = (*self.module.output_keys(), *self.datamodule.target_keys())
+        computed: list[tuple[Path, OutputMapping]] = [
+            *((("joint_loss", "losses", tag), loss) for tag, loss in self.joint_loss.losses.items()),
+            *((("metrics", name), metric) for name, metric in self.metrics.items()),
+        ]
+        for name, metric in self.task.fixed_metrics().items():
+            for output in metric.output_of().values():
+                if output not in there:
+                    yield "module", f"puts out no '{output}', from which the task's {name} is computed"
+        for path, config in computed:
+            for argument, output in config.output_of().items():
+                if output not in there:
+                    meant = did_you_mean(output, there) or f"; there is {', '.join(there)}"
+                    found = f"there is no output '{output}'{meant}"
+                    yield (*path, "mapping", argument), found
+
+    @rule("task", "module", "joint_loss", "metrics")
+    def names_are_logged_once(self) -> Iterator[Finding]:
+        """Of two values under one name, one would be lost."""
+        fixed = self.task.fixed_metrics()
+        for name, metric in self.metrics.items():
+            if name in fixed:
+                another = f"metrics.<another name>={{id: {name}, …}}"
+                yield ("metrics", name), f"is measured by the task already, in a fixed way; to add another: {another}"
+                continue
+            taken = {"loss", *self.joint_loss.losses, *(key for own, one in fixed.items() for key in one.results(own))}
+            for result in metric.results(name):
+                if result in taken:
+                    yield ("metrics", name), f"would be logged as '{result}', like something else; give it another name"
+        for tag in self.joint_loss.losses:
+            if tag == "loss" or tag in fixed:
+                yield ("joint_loss", "losses", tag), f"cannot be told from what else is logged as '{tag}'; rename it"
+
+    @rule("task", "module", "datamodule", "joint_loss", "metrics", "callbacks", "scheduler_spec", "optimizers")
     def monitors_are_logged(self) -> Iterator[Finding]:
         """A monitor that nothing logs stops a run only after its first epoch, or never takes effect."""
-        logged = {**self.task.logged_metrics(), **self.module.logged_metrics()}
-        in_fit = {name: mode for name, mode in logged.items() if not name.startswith("test/")}
+        in_fit = {name: mode for name, mode in self.logged_metrics().items() if not name.startswith("test/")}
         for path, part in self._monitoring():
             monitor, mode = getattr(part, "monitor", None), getattr(part, "mode", None)
-            if monitor is None or (part is not self.task and monitor == self.task.monitor not in in_fit):
-                continue  # nothing is watched, or the task's wrong monitor is, which is reported once
+            of_task = part is not self.task and monitor == self.task.monitor
+            if monitor is None or (of_task and (monitor not in in_fit or mode == self.task.mode)):
+                continue  # nothing is watched, or what is wrong with it is the task's, and reported there
             if monitor not in in_fit:
                 meant = did_you_mean(monitor, in_fit) or f"; logged: {', '.join(in_fit)}"
                 yield f"{path}.monitor", f"nothing logs '{monitor}' during training{meant}"
-            elif mode in ("min", "max") and mode != in_fit[monitor]:
+            elif in_fit[monitor] is not None and mode in ("min", "max") and mode != in_fit[monitor]:
                 better = "smaller" if in_fit[monitor] == "min" else "larger"
                 right = in_fit[monitor]
                 yield f"{path}.mode", f"{monitor} is better the {better} it is: expected '{right}', found '{mode}'"
@@ -140,6 +231,7 @@ class RunConfig:
         "trainer.max_epochs",
         "callbacks",
         "scheduler_spec",
+        "optimizers",
     )
     def monitored_validation_runs(self) -> Iterator[Finding]:
         """What is watched on the validation split exists only if that is looked at in time."""
@@ -172,6 +264,14 @@ class RunConfig:
         if self.scheduler_spec is not None:
             yield from scheduler_fits_optimizer(self.scheduler_spec, self.optimizer_spec)
 
+    @rule("optimizer_spec", "optimizers", "joint_loss", "trainer", "callbacks")
+    def optimizers_share_the_work(self) -> Iterator[Finding]:
+        """Each parameter and each loss belongs to one optimizer, and the trainer must be able to step several."""
+        yield from optimizers_fit_together(self.optimizer_spec, self.optimizers, self.joint_loss.tags("train"))
+        yield from optimizers_fit_trainer(self.optimizers, self.trainer)
+        if self.optimizers:
+            yield from clashes_with_several_optimizers(self.callbacks)
+
     @rule("optimizer_spec", "trainer.gradient_clip_val", "trainer.precision")
     def gradients_can_be_clipped(self) -> Iterator[Finding]:
         """A fused optimizer unscales mixed precision's gradients within its step, where Lightning cannot clip them."""
@@ -180,63 +280,133 @@ class RunConfig:
             found = f"true leaves no gradients to clip with trainer.precision={self.trainer.precision}"
             yield "optimizer_spec.fused", f"{found}; expected false or null, or trainer.gradient_clip_val=null"
 
-    @rule("callbacks", "optimizer_spec")
+    @rule("callbacks", "optimizer_spec", "optimizers")
     def logged_weight_decay_is_there(self) -> Iterator[Finding]:
         """Lightning looks it up in every parameter group, and stops where there is none."""
         for name, callback in self.callbacks.items():
-            shown = isinstance(callback, LearningRateMonitorConfig) and callback.log_weight_decay
-            if shown and not hasattr(self.optimizer_spec, "weight_decay"):
-                found = f"true needs an optimizer with weight_decay, which {type(self.optimizer_spec).__name__} has not"
-                yield f"callbacks.{name}.log_weight_decay", f"{found}; expected false"
+            if not isinstance(callback, LearningRateMonitorConfig) or not callback.log_weight_decay:
+                continue
+            for _, optimizer, _ in self._optimizer_parts():
+                if not hasattr(optimizer, "weight_decay"):
+                    found = f"true needs an optimizer with weight_decay, which {type(optimizer).__name__} has not"
+                    yield f"callbacks.{name}.log_weight_decay", f"{found}; expected false"
 
-    @rule("scheduler_spec", "trainer.check_val_every_n_epoch")
+    @rule("scheduler_spec", "optimizers", "trainer.check_val_every_n_epoch")
     def plateau_is_seen_when_looked_for(self) -> Iterator[Finding]:
         """Lightning stops a run whose scheduler looks for a validation metric in an epoch without validation."""
-        spec, every = self.scheduler_spec, self.trainer.check_val_every_n_epoch or 1
-        if isinstance(spec, ReduceLROnPlateauSpec) and str(spec.monitor).startswith("val/") and spec.frequency % every:
-            found = f"looks every {spec.frequency} epochs for what is validated every {every}"
-            yield "scheduler_spec.frequency", f"{found}; expected a multiple of {every}"
+        every = self.trainer.check_val_every_n_epoch or 1
+        for path, _, spec in self._optimizer_parts():
+            watched = isinstance(spec, ReduceLROnPlateauSpec) and str(spec.monitor).startswith("val/")
+            if spec is not None and watched and spec.frequency % every:
+                found = f"looks every {spec.frequency} epochs for what is validated every {every}"
+                yield (*path, "scheduler_spec", "frequency"), f"{found}; expected a multiple of {every}"
 
-    @rule("optimizer_spec", "trainer.accelerator")
+    @rule("optimizer_spec", "optimizers", "trainer.accelerator")
     def optimizer_runs_on_the_accelerator(self) -> Iterator[Finding]:
         """Torch refuses this only at the first step."""
-        if getattr(self.optimizer_spec, "capturable", False) and self.trainer.accelerator in ("cpu", "mps"):
-            found = f"is for GPUs that replay graphs, but trainer.accelerator is '{self.trainer.accelerator}'"
-            yield "optimizer_spec.capturable", f"{found}; expected false"
+        for path, spec, _ in self._optimizer_parts():
+            if getattr(spec, "capturable", False) and self.trainer.accelerator in ("cpu", "mps"):
+                found = f"is for GPUs that replay graphs, but trainer.accelerator is '{self.trainer.accelerator}'"
+                yield (*path, "optimizer_spec", "capturable"), f"{found}; expected false"
 
-    @rule("scheduler_spec", "trainer.max_epochs", "trainer.max_steps")
+    @rule("scheduler_spec", "optimizers", "trainer.max_epochs", "trainer.max_steps")
     def cosine_lasts_as_long_as_the_training(self) -> Iterator[Finding]:
         """Past `T_max` the cosine rises again: the last epochs would undo the annealing."""
-        spec = self.scheduler_spec
-        if not isinstance(spec, CosineAnnealingLRSpec):
+        for path, _, spec in self._optimizer_parts():
+            if isinstance(spec, CosineAnnealingLRSpec) and (message := _too_short(spec, self.trainer)):
+                yield (*path, "scheduler_spec", "T_max"), message
+
+    @rule("joint_loss", "trainer.precision", "trainer.accelerator")
+    def losses_run_in_mixed_precision(self) -> Iterator[Finding]:
+        """Torch refuses this one on a GPU, at the first step."""
+        if not self.trainer.precision.endswith("-mixed") or self.trainer.accelerator == "cpu":
             return
-        unit, length = (
-            ("epoch", self.trainer.max_epochs) if spec.interval == "epoch" else ("step", self.trainer.max_steps)
-        )
-        if unit == "step" and length == -1 and 0 < spec.T_max * spec.frequency <= self.trainer.max_epochs:
-            found = f"counts optimizer steps with interval=step, found {spec.T_max}, no more than there are epochs"
-            yield "scheduler_spec.T_max", f"{found}; expected the steps of the whole run, or interval=epoch"
-        elif length > 0 and spec.T_max * spec.frequency < length:
-            end = f"ends after {spec.T_max * spec.frequency} {unit}s of {length}, and the rate would rise again"
-            yield "scheduler_spec.T_max", f"{end}; expected at least {-(-length // spec.frequency)}"
+        for tag, loss in self.joint_loss.losses.items():
+            if isinstance(loss, options["loss"]["bce"].schema):
+                found = f"is refused by torch with trainer.precision={self.trainer.precision}"
+                yield ("joint_loss", "losses", tag), f"{found}; expected bce_with_logits"
+
+    @rule("find_lr.optimizer", "optimizers")
+    def searched_optimizer_is_there(self) -> Iterator[Finding]:
+        """A name that no optimizer has."""
+        name = self.find_lr.optimizer
+        if name is not None and name not in self.optimizers:
+            hint = did_you_mean(name, self.optimizers) or f"; there is {', '.join(self.optimizers) or 'none'}"
+            yield "find_lr.optimizer", f"no optimizer '{name}' in optimizers{hint}"
+
+    @rule("predictions.outputs", "module")
+    def predicted_outputs_are_there(self) -> Iterator[Finding]:
+        """Asked for by another name, an output would be missed only once all is predicted."""
+        there = ("class", *(name for name in self.module.output_keys() if name != "input"))
+        for place, name in enumerate(self.predictions.outputs or ()):
+            if name not in there:
+                meant = did_you_mean(name, there) or f"; there is {', '.join(there)}"
+                yield ("predictions", "outputs", place), f"there is no output '{name}'{meant}"
+
+    @rule("resume_path", "checkpoint")
+    def one_checkpoint_at_a_time(self) -> Iterator[Finding]:
+        """A run either goes on from one or uses one."""
+        if self.resume_path is not None and self.checkpoint is not None:
+            yield "checkpoint", "is for `app test` and `app predict`, resume_path for training; set one of them"
+
+    def logged_metrics(self) -> dict[str, Mode | None]:
+        """Everything that the run logs of its splits, `<split>/<name>`, with the mode that suits it.
+
+        It follows from the config alone, so a monitor that nothing logs can be refused before anything runs.
+        """
+        logged: dict[str, Mode | None] = {}
+        for phase in PHASES:
+            values: dict[str, Mode | None] = {}
+            tags = self.joint_loss.tags(phase)
+            if tags and (phase != "val" or self.module.compute_loss_on_valid):
+                values |= dict.fromkeys(("loss", *(tags if len(tags) > 1 else ())), "min")
+            for name, metric in {**self.task.fixed_metrics(), **self.metrics}.items():
+                values |= metric.results(name) if phase in metric.phases else {}
+            prefixes = [f"{phase}/{name}" for name in self.datamodule.dataset_names(phase)] or [phase]
+            logged |= {f"{prefix}/{name}": mode for prefix in prefixes for name, mode in values.items()}
+        return {**logged, **self.module.logged_metrics()}
+
+    def _optimizer_parts(self) -> Iterator[tuple[Path, OptimizerSpec, SchedulerSpec | None]]:
+        return optimizer_parts(self.optimizer_spec, self.scheduler_spec, self.optimizers)
 
     def _monitoring(self) -> Iterator[tuple[str, object]]:
         yield "task", self.task
         yield from ((f"callbacks.{name}", callback) for name, callback in self.callbacks.items())
-        if self.scheduler_spec is not None:
-            yield "scheduler_spec", self.scheduler_spec
+        for path, _, scheduler in self._optimizer_parts():
+            if scheduler is not None:
+                yield dotted((*path, "scheduler_spec")), scheduler
+
+
+def _too_short(spec: CosineAnnealingLRSpec, trainer: TrainerConfig) -> str | None:
+    """Why a cosine's length does not fit the training."""
+    unit, length = ("epoch", trainer.max_epochs) if spec.interval == "epoch" else ("step", trainer.max_steps)
+    if unit == "step" and length == -1 and 0 < spec.T_max * spec.frequency <= trainer.max_epochs:
+        found = f"counts optimizer steps with interval=step, found {spec.T_max}, no more than there are epochs"
+        return f"{found}; expected the steps of the whole run, or interval=epoch"
+    if length > 0 and spec.T_max * spec.frequency < length:
+        end = f"ends after {spec.T_max * spec.frequency} {unit}s of {length}, and the rate would rise again"
+        return f"{end}; expected at least {-(-length // spec.frequency)}"
+    return None
+
+
+def groups_in_order() -> list[Group]:
+    """The groups as a run's config has them, then those that are parts of parts."""
+    return [groups[name] for name in (*DEFAULT_OPTIONS, *(name for name in groups if name not in DEFAULT_OPTIONS))]
 
 
 def root_node() -> DictConfig:
     """What composing starts from: the defaults list, the parts that have no options, and Hydra's own settings."""
-    defaults = ["_self_", *({group: name} for group, name in DEFAULT_OPTIONS.items()), {"experiment": None}]
+    chosen = [
+        {group.name: DEFAULT_OPTIONS.get(group.name, [] if group.several else None)} for group in groups_in_order()
+    ]
+    defaults = ["_self_", *chosen, {"experiment": None}]
     tree: dict[str, Any] = {"defaults": defaults}
     for name, annotation in field_types(RunConfig).items():
         if name in DEFAULT_OPTIONS:
             tree[name] = {} if groups[name].several else None if DEFAULT_OPTIONS[name] is None else MISSING
         elif is_schema(annotation):
-            tree[name] = to_plain(annotation())
+            tree[name] = node(annotation)
             del tree[name]["_target_"]  # the field says which schema it is
         else:
-            tree[name] = None
+            tree[name] = {} if get_origin(annotation) is dict else None
     return OmegaConf.create(tree)

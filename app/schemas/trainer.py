@@ -96,7 +96,6 @@ def _precision(value: object) -> object:
 
 Plugin = Literal[
     "async_checkpoint_io",
-    "torch_checkpoint_io",
     "lightning_environment",
     "kubeflow_environment",
     "lsf_environment",
@@ -107,7 +106,6 @@ Plugin = Literal[
 ]
 
 _PLUGIN_KINDS: Final[Mapping[str, str]] = {
-    "checkpoint_io": "way of writing checkpoints",
     "environment": "cluster environment",
 }
 
@@ -386,8 +384,9 @@ class TrainerConfig:
             found = [plugin for plugin in self.plugins if plugin.endswith(suffix)]
             if len(found) > 1:
                 yield "plugins", f"names more than one {kind}: {', '.join(found)}"
-        if self.plugins.count("torch_sync_batch_norm") > 1:
-            yield "plugins", "names torch_sync_batch_norm twice"
+        for plugin in ("torch_sync_batch_norm", "async_checkpoint_io"):
+            if self.plugins.count(plugin) > 1:
+                yield "plugins", f"names {plugin} twice"
 
     @rule("strategy", "accelerator", "precision", "profiler", "plugins", "model_registry")
     def _packages_are_installed(self) -> Iterator[Finding]:

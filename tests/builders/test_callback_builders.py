@@ -36,8 +36,12 @@ from app.schemas.callbacks import (
     ThroughputConfig,
     TQDMProgressBarConfig,
 )
+from app.schemas.optimization import NamedOptimizerSpec
+from app.schemas.optimizers import SGDSpec
 from app.schemas.registry import Option, options
+from app.schemas.schedulers import StepLRSpec
 from app.schemas.trainer import TrainerConfig
+from tests.tasks.shared.test_manual_optimization import TwoParts
 
 SHORT: dict[str, Any] = {"max_epochs": 2, "accelerator": "cpu", "log_every_n_steps": 1}
 
@@ -85,14 +89,16 @@ def one(config: CallbackConfig, run_directory: Path) -> Any:
     return callback
 
 
-def fit(callbacks: Mapping[str, CallbackConfig], run_directory: Path, **trainer: Any) -> Trainer:
+def fit(
+    callbacks: Mapping[str, CallbackConfig], run_directory: Path, module: LightningModule | None = None, **trainer: Any
+) -> Trainer:
     made = build_trainer(
         TrainerConfig(**SHORT | trainer),
         callbacks=build_callbacks(callbacks, run_directory=run_directory),
         loggers=[RunCSVLogger(run_directory, name="", version="")],
         run_directory=run_directory,
     )
-    made.fit(Line())
+    made.fit(module or Line())
     return made
 
 
@@ -125,6 +131,36 @@ def test_every_option_trains(option: Option, tmp_path: Path) -> None:
     assert trainer.current_epoch == 2 or option.name == "lr_finder"
 
 
+class TwoOptimizers(TwoParts):
+    """Two optimizers, one with a scheduler, and what some callbacks ask a module for."""
+
+    flops_per_batch = 8
+
+    def __init__(self) -> None:
+        head = NamedOptimizerSpec(
+            parameters=(".head",),
+            optimizer_spec=SGDSpec(lr=0.1),
+            scheduler_spec=StepLRSpec(step_size=1, gamma=0.5, interval="step"),
+            losses=("right",),
+        )
+        super().__init__(SGDSpec(lr=0.1), None, {"head": head}, accumulate_grad_batches=2)
+        self.batch_size = 4
+
+
+FOR_SEVERAL = {
+    name: option
+    for name, option in options["callbacks"].items()
+    if cast(type[CallbackConfig], option.schema).several_optimizers
+}
+
+
+@pytest.mark.parametrize("option", FOR_SEVERAL.values(), ids=FOR_SEVERAL)
+def test_every_option_that_says_so_works_with_several_optimizers(option: Option, tmp_path: Path) -> None:
+    trainer = fit({option.name: config_of(option)}, tmp_path, module=TwoOptimizers())
+    assert trainer.state.finished
+    assert trainer.global_step == 2 * 4 or option.name == "batch_size_finder"
+
+
 @pytest.mark.parametrize("option", options["callbacks"].values(), ids=options["callbacks"])
 def test_building_creates_nothing_on_disk(option: Option, tmp_path: Path) -> None:
     one(config_of(option), tmp_path / "run")
@@ -140,13 +176,13 @@ def test_callbacks_keep_their_order(tmp_path: Path) -> None:
 def test_checkpoints_go_into_the_run_directory(tmp_path: Path) -> None:
     fit({"checkpoint": CheckpointConfig(monitor="val/loss", mode="min")}, tmp_path)
     files = {path.name for path in (tmp_path / "checkpoints").iterdir()}
-    assert files == {"epoch_001.ckpt", "last.ckpt"}
+    assert files == {"epoch_001.ckpt", "epoch_001.ckpt.sha256", "last.ckpt", "last.ckpt.sha256"}
 
 
 def test_a_metric_with_a_slash_makes_no_folder(tmp_path: Path) -> None:
     config = CheckpointConfig(monitor="val/loss", mode="min", filename="{epoch}-{val/loss:.0f}", save_last=False)
     fit({"checkpoint": config}, tmp_path, max_epochs=1)
-    (file,) = (tmp_path / "checkpoints").iterdir()
+    (file,) = (tmp_path / "checkpoints").glob("*.ckpt")
     assert file.name.startswith("0-")
     assert file.suffix == ".ckpt"
 

@@ -16,7 +16,7 @@ from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint, ModelSummar
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy
 
-from app.builders.trainer import PLUGINS, build_trainer, route_lightning_logging
+from app.builders.trainer import ON_A_THREAD, PLUGINS, build_trainer, route_lightning_logging
 from app.schemas.annotations import field_types
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
@@ -67,7 +67,7 @@ def test_every_field_reaches_lightning(tmp_path: Path, monkeypatch: pytest.Monke
     )
     assert seen["devices"] == [0, 1]
     assert seen["max_epochs"] == 7
-    assert [type(plugin).__name__ for plugin in seen["plugins"]] == ["TorchSyncBatchNorm"]
+    assert [type(plugin).__name__ for plugin in seen["plugins"]] == ["TorchSyncBatchNorm", "VerifiedCheckpointIO"]
 
 
 def test_nothing_is_added_to_what_was_chosen(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_determinism_does_not_leak_from_one_job_into_the_next(tmp_path: Path) ->
 
 
 def test_every_plugin_can_be_made_without_arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert set(PLUGINS) == set(get_args(Plugin))
+    assert {*PLUGINS, ON_A_THREAD} == set(get_args(Plugin))
     # A cluster environment reads where it is from variables that its scheduler sets.
     for name, value in {
         "LSB_JOBID": "1",
@@ -117,7 +117,7 @@ def test_every_plugin_can_be_made_without_arguments(tmp_path: Path, monkeypatch:
     }.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "ranks").write_text(f"batch\n{socket.gethostname()}\n")
-    for name in PLUGINS:
+    for name in (*PLUGINS, ON_A_THREAD):
         if name != "mpi_environment":  # the rule refuses it without mpi4py
             assert isinstance(build(tmp_path, plugins=[name], accelerator="cpu"), Trainer)
 

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, SecretStr
 
+from app.compose import prepare
 from app.schemas.annotations import field_types
 from app.schemas.problems import dotted
 from app.schemas.registry import groups, options
@@ -20,6 +21,8 @@ from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
 
 NONSENSE = "zz not a value"
+FIXED = ("accuracy", "f1")
+"""Metrics that are the default task's own, and so no choice."""
 
 
 @dataclass(frozen=True)
@@ -209,8 +212,7 @@ def fields_of(cls: type, path: tuple[str, ...]) -> Iterator[tuple[tuple[str, ...
 def wrong_settings(group: str, option: str, seen: set[tuple[type, str]]) -> Iterator[Wrong]:
     """Everything wrong that can be done to one option's fields; a field that options share is worked through once."""
     schema = options[group][option].schema
-    several = groups[group].several
-    root = (group, option) if several else (group,)
+    root = (*groups[group].path, option) if groups[group].several else groups[group].path
     yield from unknown_keys(schema, root)
     yield from wrong_fields(schema, root, seen)
 
@@ -275,26 +277,32 @@ def apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def corpus() -> list[tuple[list[str], list[Wrong]]]:
     """What to choose, and everything wrong that is then to be set: one entry for each layer of options.
 
-    A layer takes one option from every group with one choice; callbacks and loggers are all there at once.
+    A layer takes one option from every group with one choice; those of a group of several are all there at once. Parts
+    of a model have layers of their own, on the module that is made of them.
     """
+    prepare()
     seen: set[tuple[type, str]] = set()
-    single = [group for group in groups if not groups[group].several]
+    inner = [group for group in groups if groups[group].mount.startswith("module.")]
+    single = [group for group in groups if not groups[group].several and group not in inner]
     several = [group for group in groups if groups[group].several]
-    entries: list[tuple[list[str], list[Wrong]]] = []
+    entries = [*_layers(single, [], seen), *_layers(inner, ["module=digits/parts"], seen)]
+    entries[0][1].extend([*unknown_keys(RunConfig, ()), *wrong_fields(RunConfig, (), seen)])
+    for group in several:
+        names = [name for name in options[group] if name not in FIXED]
+        wrongs = [wrong for option in names for wrong in wrong_settings(group, option, seen)]
+        entries.append(([f"{group}=[{','.join(names)}]"], wrongs))
+    return entries
+
+
+def _layers(
+    single: list[str], first: list[str], seen: set[tuple[type, str]]
+) -> Iterator[tuple[list[str], list[Wrong]]]:
     for layer in range(max(len(options[group]) for group in single)):
-        choices: list[str] = []
+        choices = list(first)
         wrongs: list[Wrong] = []
         for group in single:
             if layer < len(options[group]):
                 option = list(options[group])[layer]
                 choices.append(f"{group}={option}")
                 wrongs += wrong_settings(group, option, seen)
-        if layer == 0:
-            for group in several:
-                choices.append(f"{group}=[{','.join(options[group])}]")
-                for option in options[group]:
-                    wrongs += wrong_settings(group, option, seen)
-            wrongs += unknown_keys(RunConfig, ())
-            wrongs += wrong_fields(RunConfig, (), seen)
-        entries.append((choices, wrongs))
-    return entries
+        yield choices, wrongs

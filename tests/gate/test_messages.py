@@ -31,7 +31,7 @@ TYPED = {
     "optimizer_spec.betas[1]=2": "list positions are written with a dot: optimizer_spec.betas.1=<value>",
     "optimizer_spec=adamx": (f"optimizer_spec: no option 'adamx'; did you mean 'adamax'? options: {OPTIMIZERS}"),
     "module=digits/cnm": (
-        "module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: cnn, default, mlp"
+        "module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: cnn, default, mlp, parts"
     ),
     "optimiser_spec=adamw": "optimiser_spec: RunConfig has no such field; did you mean 'optimizer_spec'?",
     "task=digit": "task: no option 'digit'; did you mean 'digits'? options: digits",

@@ -7,6 +7,7 @@ from app.schemas.problems import ConfigError
 
 PLATEAU = "scheduler_spec=reduce_on_plateau"
 COSINE = "scheduler_spec=cosine_annealing"
+HEAD = "parameters: [.head], optimizer_spec: {id: sgd}"
 FUSED = ["optimizer_spec.fused=true", "trainer.gradient_clip_val=1.0"]
 
 WRONG: list[tuple[list[str], str, str]] = [
@@ -71,6 +72,45 @@ WRONG: list[tuple[list[str], str, str]] = [
         "scheduler_spec.cycle_momentum",
         "momentum",
     ),
+    (
+        ["joint_loss.losses.cross_entropy.mapping={input: logit}"],
+        "joint_loss.losses.cross_entropy.mapping.input",
+        "there is no output 'logit'; did you mean 'logits'?",
+    ),
+    (
+        ["metrics=[recall]", "metrics.recall.mapping={target: parity}"],
+        "metrics.recall.mapping.target",
+        "there is no output 'parity'; there is logits, probabilities, classes, input, target",
+    ),
+    (
+        ["metrics=[f1]"],
+        "metrics.f1",
+        "is measured by the task already, in a fixed way; to add another: metrics.<another",
+    ),
+    (["metrics.cross_entropy={id: recall}"], "metrics.cross_entropy", "would be logged as 'cross_entropy', like some"),
+    (["joint_loss.losses.f1={id: focal}"], "joint_loss.losses.f1", "cannot be told from what else is logged as 'f1'"),
+    (["loss=[]"], "joint_loss.losses", "needs a term in training; choose one, as by loss=[cross_entropy]"),
+    (["module.compute_loss_on_valid=false"], "task.monitor", "nothing logs 'val/loss' during training"),
+    (
+        ["metrics=[recall]", "metrics.recall.phases=[test]", "callbacks.checkpoint.monitor=val/recall"],
+        "callbacks.checkpoint.monitor",
+        "nothing logs 'val/recall' during training; logged: train/loss",
+    ),
+    (
+        [f"optimizers.head={{{HEAD}, losses: [dice]}}"],
+        "optimizers.head.losses[0]",
+        "joint_loss has no term 'dice' in training; its terms in training: cross_entropy",
+    ),
+    (
+        [f"optimizers.head={{{HEAD}, scheduler_spec: {{id: cosine_annealing, T_max: 3}}}}"],
+        "optimizers.head.scheduler_spec.T_max",
+        "ends after 3 epochs of 20",
+    ),
+    (
+        [f"optimizers.head={{{HEAD}, scheduler_spec: {{id: reduce_on_plateau, monitor: val/los}}}}"],
+        "optimizers.head.scheduler_spec.monitor",
+        "nothing logs 'val/los' during training; did you mean 'val/loss'?",
+    ),
     (["trainer=barebones", "callbacks=[]"], "logger", "is not allowed with trainer.barebones=true; choose logger=[]"),
     (
         ["trainer.enable_progress_bar=false"],
@@ -91,6 +131,12 @@ RIGHT: list[list[str]] = [
     [PLATEAU, "trainer.check_val_every_n_epoch=2", "scheduler_spec.frequency=4"],
     [PLATEAU, "scheduler_spec.monitor=train/loss", "trainer.check_val_every_n_epoch=2"],
     ["optimizer_spec.capturable=true", "trainer=gpu"],
+    ["module=digits/parts", "head=arcface", "neck=fpn", "pooling=gem"],
+    ["metrics=[auroc]", "task.monitor=val/auroc", "task.mode=max"],
+    ["metrics.top3={id: accuracy, top_k: 3}", "callbacks.checkpoint.monitor=val/top3", "callbacks.checkpoint.mode=max"],
+    ["joint_loss.losses.second={id: focal}", "callbacks.checkpoint.monitor=val/second"],
+    ["module.compute_loss_on_valid=false", "task.monitor=val/accuracy", "task.mode=max"],
+    [f"optimizers.head={{{HEAD}}}"],
     FUSED,
     ["trainer=barebones", "callbacks=[]", "logger=[]"],
 ]

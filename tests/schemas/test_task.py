@@ -1,47 +1,35 @@
-from typing import Any
-
 import pytest
 
+from app.compose import load_config
+from app.schemas.phases import Mode
 from app.schemas.problems import ConfigError
 from app.schemas.schema import schema
-from app.schemas.task import MetricName, Mode, TaskConfig
+from app.schemas.task import TaskConfig, TaskKind
+from app.tasks.digits.config import DigitsTaskConfig
 
 
 @schema
-class PlainTaskConfig(TaskConfig):
-    name: str = "plain"
-    num_classes: int = 3
-    metrics: tuple[MetricName, ...] = ("accuracy",)
+class UnfinishedTaskConfig(TaskConfig):
+    name: str = "unfinished"
+    kind: TaskKind = "binary"
+    input_shape: tuple[int, ...] = (3,)
+    num_classes: int = 2
     test_fingerprint: str = "0"
-    monitor: str = "val/accuracy"
-    mode: Mode = "max"
+    monitor: str = "val/loss"
+    mode: Mode = "min"
 
 
-def test_what_is_logged_follows_from_the_config() -> None:
-    assert PlainTaskConfig().logged_metrics() == {
-        "train/loss": "min",
-        "train/accuracy": "max",
-        "val/loss": "min",
-        "val/accuracy": "max",
-        "test/loss": "min",
-        "test/accuracy": "max",
-    }
+def test_a_task_must_say_how_it_is_measured() -> None:
+    with pytest.raises(NotImplementedError, match="UnfinishedTaskConfig must say which metrics are its own"):
+        UnfinishedTaskConfig().fixed_metrics()
 
 
-@pytest.mark.parametrize(
-    ("monitor", "mode", "message"),
-    [
-        ("val/loss", "max", "task.mode: val/loss is better the smaller it is: expected 'min', found 'max'"),
-        ("val/accuracy", "min", "task.mode: val/accuracy is better the larger it is: expected 'max', found 'min'"),
-    ],
-)
-def test_a_mode_that_contradicts_the_monitor_is_refused(monitor: str, mode: Any, message: str) -> None:
+def test_no_override_reaches_the_metrics_of_a_task() -> None:
+    assert {*DigitsTaskConfig().fixed_metrics()} == {"accuracy", "f1"}
     with pytest.raises(ConfigError) as caught:
-        PlainTaskConfig(monitor=monitor, mode=mode)
-
-    [problem] = caught.value.problems
-    assert str(problem).replace("PlainTaskConfig", "task") == message
-
-
-def test_a_monitor_that_only_a_module_logs_is_for_the_run_to_judge() -> None:
-    assert PlainTaskConfig(monitor="val/recall", mode="min").monitor == "val/recall"
+        load_config(["metrics=[accuracy]"])
+    (problem,) = caught.value.problems
+    assert str(problem) == (
+        "metrics.accuracy: is measured by the task already, in a fixed way; to add another:"
+        " metrics.<another name>={id: accuracy, …}   metrics=[accuracy]"
+    )

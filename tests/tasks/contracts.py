@@ -15,13 +15,14 @@ from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
-from app.builders.targets import keyword_arguments, live_class
+from app.builders.run import build_datamodule, build_module
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.module import ModuleConfig
-from app.schemas.optimizers import AdamWSpec, OptimizerSpec
+from app.schemas.phases import Split
 from app.schemas.plain import to_plain
-from app.schemas.schedulers import CosineAnnealingLRSpec, SchedulerSpec
-from app.schemas.task import Split, TaskConfig
+from app.schemas.run import RunConfig
+from app.schemas.schedulers import CosineAnnealingLRSpec
+from app.schemas.task import TaskConfig
 from app.tasks.shared.datamodule import BaseDataModule
 from app.tasks.shared.datasets import ShuffledSampler
 from app.tasks.shared.fingerprint import FingerprintError
@@ -44,25 +45,14 @@ def runs_a_trainer(test: TestT) -> TestT:
     return reduce(lambda marked, mark: cast(TestT, mark(marked)), _BY_LIGHTNING, test)
 
 
-def new_module(
-    config: ModuleConfig,
-    task: TaskConfig,
-    optimizer_spec: OptimizerSpec | None = None,
-    scheduler_spec: SchedulerSpec | None = None,
-) -> Module:
-    """The live module of a config, as a run makes it."""
-    made = live_class(config)(
-        **keyword_arguments(config),
-        optimizer_spec=optimizer_spec or AdamWSpec(),
-        scheduler_spec=scheduler_spec,
-        task=task,
-    )
-    return cast(Module, made)
+def new_module(config: ModuleConfig, task: TaskConfig, **parts: Any) -> Module:
+    """The live module of a config, as a run makes it; `parts` are others of the run's."""
+    return cast(Module, build_module(RunConfig(task=task, module=config, **parts)))
 
 
 def new_datamodule(config: DataModuleConfig, task: TaskConfig) -> DataModule:
     """The live datamodule of a config, as a run makes it."""
-    return cast(DataModule, live_class(config)(config, task))
+    return cast(DataModule, build_datamodule(RunConfig(task=task, datamodule=config)))
 
 
 def quiet_trainer(folder: Path, **settings: Any) -> Trainer:
@@ -119,12 +109,12 @@ class ModuleContract:
         in_fit = set(trainer.callback_metrics)
         trainer.test(module, datamodule=datamodule, verbose=False)
 
-        logged = {*self.task.logged_metrics(), *self.module_config.logged_metrics()}
+        logged = RunConfig(task=self.task, module=self.module_config).logged_metrics().keys()
         assert in_fit == {name for name in logged if not name.startswith("test/")}
         assert in_fit | set(trainer.callback_metrics) == logged
 
     def test_a_checkpoint_alone_restores_the_module(self, tmp_path: Path) -> None:
-        module = self._module(scheduler_spec=CosineAnnealingLRSpec(T_max=2))
+        module = self._module(scheduler_spec=CosineAnnealingLRSpec(T_max=20))
         trainer = quiet_trainer(tmp_path)
         trainer.fit(module, datamodule=self._datamodule())
         path = tmp_path / "last.ckpt"
@@ -150,12 +140,16 @@ class ModuleContract:
 
         batches = quiet_trainer(tmp_path).predict(module, datamodule=datamodule)
 
-        outputs = torch.cat(cast(list[Tensor], batches))
-        assert len(outputs) == len(cast(Any, datamodule.datasets["predict"]))
-        assert not outputs.requires_grad
+        rows = len(cast(Any, datamodule.datasets["predict"]))
+        keys = self.module_config.model_outputs()
+        for name in keys:
+            outputs = torch.cat([cast(dict[str, Tensor], batch)[name] for batch in batches or []])
+            assert len(outputs) == rows
+            assert not outputs.requires_grad
+        assert keys
 
-    def _module(self, scheduler_spec: SchedulerSpec | None = None) -> Module:
-        return new_module(self.module_config, self.task, scheduler_spec=scheduler_spec)
+    def _module(self, **parts: Any) -> Module:
+        return new_module(self.module_config, self.task, **parts)
 
     def _datamodule(self) -> DataModule:
         return new_datamodule(self.datamodule_config, self.task)

@@ -5,7 +5,12 @@
 
 from app import load_config, load_from_config
 from app.schemas.callbacks import EarlyStoppingConfig
+from app.schemas.losses.joint import JointLossConfig
+from app.schemas.losses.torch_losses import CrossEntropyConfig
+from app.schemas.metrics.classification import AccuracyConfig
 from app.schemas.optimizers import AdamWSpec, SGDSpec
+from app.schemas.parts.backbones import ConvConfig
+from app.schemas.parts.parts import PartsConfig
 from app.schemas.run import RunConfig
 from app.schemas.schedulers import StepLRSpec
 from app.schemas.seed import SeedParams
@@ -63,6 +68,15 @@ DigitsTaskConfig(input_shape=(1, 28, 28))
 CNNConfig(channels=32)
 # error: Argument "model_config" to "CNNModuleConfig" has incompatible type "MLPConfig"; expected "CNNConfig"  [arg-type]
 CNNModuleConfig(model_config=MLPConfig())
+
+# error: Argument "label_smoothing" to "CrossEntropyConfig" has incompatible type "str"; expected "float"  [arg-type]
+CrossEntropyConfig(label_smoothing="a lot")
+# error: Dict entry 0 has incompatible type "str": "AdamWSpec"; expected "str": "LossConfig"  [dict-item]
+JointLossConfig(losses={"cross_entropy": AdamWSpec()})
+# error: Argument "task" to "AccuracyConfig" has incompatible type "Literal['regression']"; expected "Literal['binary', 'multiclass', 'multilabel']"  [arg-type]
+AccuracyConfig(task="regression")
+# error: Argument "head" to "PartsConfig" has incompatible type "ConvConfig"; expected "HeadConfig"  [arg-type]
+PartsConfig(backbone=ConvConfig(), head=ConvConfig())
 
 config = load_config()
 # error: Incompatible types in assignment (expression has type "str", variable has type "int")  [assignment]

@@ -8,12 +8,26 @@ from torch import nn
 from torch.optim import Optimizer
 
 import app
+from app.builders.models import build_network
 from app.builders.optimizers import build_optimizer
 from app.builders.run import Run
+from app.losses.joint import JointLoss
+from app.models.network import PartsNetwork
 from app.schemas.callbacks import CallbackConfig, EarlyStoppingConfig
 from app.schemas.loggers import LoggerConfig, WandbLoggerConfig
+from app.schemas.losses.joint import JointLossConfig
+from app.schemas.losses.loss import LossConfig
+from app.schemas.losses.torch_losses import CrossEntropyConfig
+from app.schemas.metrics.classification import AccuracyConfig
+from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
+from app.schemas.optimization import NamedOptimizerSpec
 from app.schemas.optimizers import AdamWSpec, MuonSpec, OptimizerSpec, ParamGroupSpec
+from app.schemas.parts.backbones import SmallResNetConfig
+from app.schemas.parts.heads import LinearHeadConfig
+from app.schemas.parts.kinds import NeckConfig
+from app.schemas.parts.parts import PartsConfig
+from app.schemas.parts.poolings import AveragePoolingConfig
 from app.schemas.problems import ConfigError, Problem
 from app.schemas.run import RunConfig
 from app.schemas.schedulers import CosineAnnealingLRSpec, SchedulerSpec, SequentialLRSpec
@@ -75,8 +89,23 @@ assert_type(check(written, RunConfig), RunConfig)
 assert_type(build_optimizer(AdamWSpec(), nn.Linear(1, 1)), Optimizer)
 
 # A module knows its own hyperparameters.
-assert_type(CNNModule(CNNConfig(), AdamWSpec(), None, DigitsTaskConfig()).model_config, CNNConfig)
-assert_type(CNNModule(CNNConfig(), AdamWSpec(), None, DigitsTaskConfig()).model_config.channels, tuple[int, ...])
+joint_loss = JointLossConfig(losses={"cross_entropy": CrossEntropyConfig(label_smoothing=0.1)})
+module = CNNModule(CNNConfig(), AdamWSpec(), None, DigitsTaskConfig(), joint_loss)
+assert_type(module.model_config, CNNConfig)
+assert_type(module.model_config.channels, tuple[int, ...])
+assert_type(module.joint_loss, JointLoss)
+
+# So do losses, metrics, parts of a model and further optimizers.
+assert_type(CrossEntropyConfig().label_smoothing, float)
+assert_type(AccuracyConfig(task="multiclass", num_classes=3).top_k, int)
+assert_type(written.joint_loss.losses, dict[str, LossConfig])
+assert_type(written.metrics, dict[str, MetricConfig])
+assert_type(written.optimizers, dict[str, NamedOptimizerSpec])
+parts = PartsConfig(
+    backbone=SmallResNetConfig(depth=8), pooling=AveragePoolingConfig(), head=LinearHeadConfig(num_classes=10)
+)
+assert_type(parts.neck, NeckConfig | None)
+assert_type(build_network(parts, in_channels=1), PartsNetwork)
 
 # What is wrong with a config is data.
 try:

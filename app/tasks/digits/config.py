@@ -9,10 +9,14 @@ from annotated_types import Ge, Le, Lt, MaxLen, MinLen
 
 from app.schemas.constraints import Fraction, NonEmptyText, NonNegativeFloat, PositiveInt
 from app.schemas.datamodule import DataModuleConfig
+from app.schemas.metrics.classification import AccuracyConfig, F1Config
+from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
+from app.schemas.parts.parts import PartsConfig
+from app.schemas.phases import Mode
 from app.schemas.registry import register
 from app.schemas.schema import Finding, rule, schema
-from app.schemas.task import Mode, TaskConfig
+from app.schemas.task import TaskConfig
 
 Dropout = Annotated[float, Ge(0), Lt(1)]
 """The share of activations set to zero in training; all of them would leave nothing to learn from."""
@@ -26,14 +30,14 @@ class DigitsTaskConfig(TaskConfig):
     name: Literal["digits"] = "digits"
     """The task's folder in `app/tasks`; its modules, datamodules and experiments are named `digits/...`."""
 
+    kind: Literal["multiclass"] = "multiclass"
+    """Each image shows one digit."""
+
     input_shape: tuple[Literal[1], Literal[8], Literal[8]] = (1, 8, 8)
     """Channels, height and width of an image; its values lie between 0 and 1."""
 
     num_classes: Literal[10] = 10
     """One class for each digit."""
-
-    metrics: tuple[Literal["accuracy"], Literal["f1"]] = ("accuracy", "f1")
-    """The share of images told right, and the F1 score averaged over the ten digits."""
 
     test_fingerprint: Literal["07f9a19c42615ce75fe8bfc79a9e88ba6a71b258b5bcbb649949c8183539cbee"] = (
         "07f9a19c42615ce75fe8bfc79a9e88ba6a71b258b5bcbb649949c8183539cbee"
@@ -45,6 +49,13 @@ class DigitsTaskConfig(TaskConfig):
 
     mode: Mode = "min"
     """Whether the monitored value should be small (`min`) or large (`max`)."""
+
+    def fixed_metrics(self) -> dict[str, MetricConfig]:
+        """The share of images told right, and the F1 score averaged over the ten digits."""
+        return {
+            "accuracy": AccuracyConfig(task=self.kind, num_classes=self.num_classes, average="micro"),
+            "f1": F1Config(task=self.kind, num_classes=self.num_classes, average="macro"),
+        }
 
 
 @schema
@@ -69,21 +80,10 @@ class CNNConfig:
     """Chance that a feature is dropped in training, before the last layer."""
 
 
-@schema
-class DigitsModuleConfig(ModuleConfig):
-    """What the modules of the task share."""
-
-    model_config: CNNConfig | MLPConfig
-    """Hyperparameters of the network."""
-
-    label_smoothing: Annotated[float, Ge(0), Le(1)] = 0.0
-    """Spread this share of each target over all classes in training (Szegedy et al., 2016), against overconfidence."""
-
-
 @register("module", "digits/default", target="app.tasks.digits.module.CNNModule")
 @register("module", "digits/cnn", target="app.tasks.digits.module.CNNModule")
 @schema
-class CNNModuleConfig(DigitsModuleConfig):
+class CNNModuleConfig(ModuleConfig):
     """The convolutional network: the more accurate module, and the default."""
 
     model_config: CNNConfig = field(default_factory=CNNConfig)
@@ -92,11 +92,37 @@ class CNNModuleConfig(DigitsModuleConfig):
 
 @register("module", "digits/mlp", target="app.tasks.digits.module.MLPModule")
 @schema
-class MLPModuleConfig(DigitsModuleConfig):
+class MLPModuleConfig(ModuleConfig):
     """The multilayer perceptron: faster, and blind to which pixels are neighbours."""
 
     model_config: MLPConfig = field(default_factory=MLPConfig)
     """Hyperparameters of the network."""
+
+
+@register(
+    "module",
+    "digits/parts",
+    target="app.tasks.shared.parts_module.PartsModule",
+    model_config={
+        "backbone": {"id": "small_resnet"},
+        "pooling": {"id": "average"},
+        "head": {"id": "linear", "num_classes": "${task.num_classes}"},
+    },
+)
+@schema
+class PartsModuleConfig(ModuleConfig):
+    """A network of exchangeable parts: `backbone=conv pooling=gem` puts in others."""
+
+    model_config: PartsConfig
+    """The parts; each can also be chosen through a group of its own."""
+
+    def model_outputs(self) -> tuple[str, ...]:
+        """What the head gives."""
+        return self.model_config.output_keys()
+
+    def model_targets(self) -> tuple[str, ...]:
+        """What the head needs."""
+        return self.model_config.target_keys()
 
 
 @schema

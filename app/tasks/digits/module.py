@@ -1,42 +1,13 @@
-"""The modules that learn the digits: cross-entropy over a perceptron or a convolutional network."""
+"""The modules that learn the digits: a perceptron, a convolutional network, and networks made of exchangeable parts."""
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from torch import nn
 
-from torch import Tensor, nn
-from torch.nn import functional
-
-from app.schemas.optimizers import OptimizerSpec
-from app.schemas.schedulers import SchedulerSpec
 from app.tasks.digits.config import CNNConfig, DigitsTaskConfig, MLPConfig
 from app.tasks.digits.model import CNN, MLP
 from app.tasks.shared.module import BaseModule
 
-ModelConfigT = TypeVar("ModelConfigT")
 
-
-class DigitsModule(BaseModule[ModelConfigT, DigitsTaskConfig]):
-    """What the modules of the task share: the loss."""
-
-    def __init__(
-        self,
-        model_config: ModelConfigT | Mapping[str, Any],
-        optimizer_spec: OptimizerSpec | Mapping[str, Any],
-        scheduler_spec: SchedulerSpec | Mapping[str, Any] | None,
-        task: DigitsTaskConfig | Mapping[str, Any],
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(model_config, optimizer_spec, scheduler_spec, task)
-        self.label_smoothing = label_smoothing
-        self.save_hyperparameters({"label_smoothing": label_smoothing})
-
-    def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-        """Cross-entropy; smoothed in training only, so that evaluation losses compare across runs."""
-        smoothing = self.label_smoothing if self.training else 0.0
-        return functional.cross_entropy(outputs, targets, label_smoothing=smoothing)
-
-
-class MLPModule(DigitsModule[MLPConfig]):
+class MLPModule(BaseModule[MLPConfig, DigitsTaskConfig]):
     """A multilayer perceptron."""
 
     def initialize_model(self) -> nn.Module:
@@ -49,7 +20,7 @@ class MLPModule(DigitsModule[MLPConfig]):
         )
 
 
-class CNNModule(DigitsModule[CNNConfig]):
+class CNNModule(BaseModule[CNNConfig, DigitsTaskConfig]):
     """A convolutional network."""
 
     def initialize_model(self) -> nn.Module:

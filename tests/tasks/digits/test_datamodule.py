@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from app.schemas.datamodule import DataLoaderConfig
-from app.schemas.task import Split
+from app.schemas.phases import Split
 from app.tasks.digits.config import AugmentationConfig, DigitsDataModuleConfig, DigitsTaskConfig
 from app.tasks.digits.datamodule import DigitsDataModule, every_fifth_of_each
 from app.tasks.shared.datasets import InMemoryDataset, ShuffledSampler

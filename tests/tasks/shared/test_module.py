@@ -9,35 +9,34 @@ from torch.nn import functional
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassRecall
 
+from app.schemas.phases import Phase
 from app.schemas.schedulers import CosineAnnealingLRSpec, OneCycleLRSpec
-from app.schemas.task import Split
 from app.tasks.shared.datasets import Batch
-from app.tasks.shared.module import BaseModule
+from app.tasks.shared.module import BaseModule, Outputs
 from tests.tasks.contracts import quiet_trainer, runs_a_trainer
 from tests.tasks.shared.toy import ToyModelConfig, ToyModule, ToyTaskConfig, toy_datamodule, toy_module
 
 
 class WithExtras(ToyModule):
-    def extra_losses(self, outputs: Tensor, batch: Batch) -> dict[str, Tensor]:
-        return {"norm": outputs.square().mean(), "bias": batch.targets.float().mean()}
+    def extra_losses(self, outputs: Outputs, batch: Batch) -> dict[str, Tensor]:
+        return {"norm": outputs["logits"].square().mean(), "bias": batch.targets.float().mean()}
 
-    def extra_metrics(self, split: Split) -> dict[str, Metric]:
-        return {"recall": MulticlassRecall(self.task.num_classes)} if split == "val" else {}
+    def extra_metrics(self, phase: Phase) -> dict[str, Metric]:
+        return {"recall": MulticlassRecall(self.task.num_classes)} if phase == "val" else {}
 
 
 class OtherValidation(ToyModule):
-    def validation_step(self, batch: Batch, batch_idx: int) -> None:
-        assert batch_idx >= 0
+    def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:
+        assert (batch_idx >= 0, dataloader_idx) == (True, 0)
         self.log("val/mean", batch.inputs.mean())
 
 
 def test_a_module_without_a_model_cannot_be_made() -> None:
     class Forgetful(BaseModule[ToyModelConfig, ToyTaskConfig]):
-        def compute_loss(self, outputs: Tensor, targets: Tensor) -> Tensor:
-            return functional.cross_entropy(outputs, targets)
+        pass
 
     with pytest.raises(TypeError, match=r"Can't instantiate abstract class Forgetful .*initialize_model"):
-        Forgetful(ToyModelConfig(), toy_module().optimizer_spec, None, ToyTaskConfig())  # type: ignore[abstract]  # the point
+        Forgetful(**toy_module().hparams)  # type: ignore[abstract]  # the point
 
 
 def test_it_takes_configs_or_what_checkpoints_hold_of_them() -> None:
@@ -54,13 +53,14 @@ def test_a_step_returns_the_loss_of_its_batch() -> None:
     module = toy_module()
     batch = Batch(torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.tensor([1, 0]))
 
-    assert torch.equal(module.training_step(batch, 0), functional.cross_entropy(module(batch.inputs), batch.targets))
+    logits = module(batch.inputs)["logits"]
+    assert torch.equal(module.training_step(batch, 0), functional.cross_entropy(logits, batch.targets))
 
 
 def test_extra_losses_are_added_in_training() -> None:
     module = toy_module(WithExtras)
     batch = Batch(torch.tensor([[1.0, 2.0], [0.5, -1.0]]), torch.tensor([1, 0]))
-    outputs = module(batch.inputs)
+    outputs = module(batch.inputs)["logits"]
 
     expected = functional.cross_entropy(outputs, batch.targets) + outputs.square().mean() + 0.5
 
@@ -100,7 +100,7 @@ def test_values_are_means_over_the_epochs_samples(tmp_path: Path) -> None:
 
     dataset: Any = datamodule.datasets["val"]
     inputs, targets = dataset.inputs, dataset.targets
-    outputs = module(inputs)
+    outputs = module(inputs)["logits"]
 
     assert result["val/loss"] == pytest.approx(functional.cross_entropy(outputs, targets).item(), abs=1e-6)
     assert result["val/accuracy"] == pytest.approx((outputs.argmax(dim=1) == targets).float().mean().item())
@@ -142,7 +142,7 @@ def test_metrics_hold_nothing_when_training_starts(tmp_path: Path) -> None:
 
         def on_train_epoch_start(self, trainer: Any, pl_module: Any) -> None:
             assert trainer.sanity_checking is False
-            self.updates = sum(metric.update_count for metric in pl_module.val_metrics.metrics.values())
+            self.updates = len(pl_module.val_metrics.compute())
 
     watch = Watch()
     quiet_trainer(tmp_path, callbacks=[watch]).fit(toy_module(Unfinished), datamodule=toy_datamodule())
@@ -152,9 +152,7 @@ def test_metrics_hold_nothing_when_training_starts(tmp_path: Path) -> None:
 
 @runs_a_trainer
 def test_the_scheduler_is_stepped_as_its_spec_says(tmp_path: Path) -> None:
-    module = ToyModule(
-        ToyModelConfig(), toy_module().optimizer_spec, CosineAnnealingLRSpec(T_max=2, interval="epoch"), ToyTaskConfig()
-    )
+    module = toy_module(scheduler_spec=CosineAnnealingLRSpec(T_max=2, interval="epoch"))
     quiet_trainer(tmp_path, max_epochs=1).fit(module, datamodule=toy_datamodule())
 
     assert module.optimizers().param_groups[0]["lr"] == pytest.approx(0.05)  # type: ignore[union-attr]  # there is one
@@ -162,7 +160,7 @@ def test_the_scheduler_is_stepped_as_its_spec_says(tmp_path: Path) -> None:
 
 @runs_a_trainer
 def test_one_cycle_lasts_as_long_as_the_run(tmp_path: Path) -> None:
-    module = ToyModule(ToyModelConfig(), toy_module().optimizer_spec, OneCycleLRSpec(max_lr=0.5), ToyTaskConfig())
+    module = toy_module(scheduler_spec=OneCycleLRSpec(max_lr=0.5))
     quiet_trainer(tmp_path, max_epochs=2).fit(module, datamodule=toy_datamodule(batch_size=2))
 
     assert module.lr_schedulers().total_steps == 10  # type: ignore[union-attr]  # there is one

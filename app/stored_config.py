@@ -1,0 +1,70 @@
+"""The config in a checkpoint that is to be tested, predicted from or gone on from: it takes the defaults' place.
+
+So a checkpoint alone is enough, and what is typed beside it changes what it says. Nothing here imports torch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from omegaconf import MISSING
+
+from app.experiments import Experiment
+from app.overrides import Override
+from app.schemas.plain import MASK
+from app.schemas.problems import ConfigError, Problem
+from app.schemas.resolution import resolve
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredConfig:
+    """A config as a checkpoint holds it."""
+
+    path: str
+    """The file that it was read from."""
+
+    tree: dict[str, Any]
+
+
+def stored_config(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> StoredConfig | None:
+    """The config in the file that `checkpoint` or `resume_path` names; None when neither is set, or the file has none.
+
+    Raises:
+        ConfigError: when the file is not there, or no checkpoint.
+    """
+    named: dict[str, tuple[object, str]] = {}
+    for experiment in experiments:
+        named |= {key: (value, experiment.places[(key,)]) for key, value in experiment.values.items()}
+    named |= {override.key: (override.value, override.typed) for override in overrides if override.kind == "value"}
+    for key in ("checkpoint", "resume_path"):
+        value, source = named.get(key, (None, ""))
+        path = resolve({key: value})[0][key]
+        if isinstance(path, str) and path not in ("", MISSING):
+            return _read(key, path, source)
+    return None  # what else is wrong with a value, the gate says
+
+
+def _read(key: str, path: str, source: str) -> StoredConfig | None:
+    # Needed by no run that starts anew.
+    from app.checkpoints.contents import for_measuring, read_contents
+    from app.checkpoints.finding import find_checkpoint
+    from app.checkpoints.opening import CheckpointError
+
+    try:
+        file = find_checkpoint(path).path if key == "resume_path" else path
+        config = read_contents(file).config
+    except CheckpointError as error:
+        raise ConfigError([Problem(path=key, message=str(error), source=source)]) from error
+    if config is None:
+        return None
+    tree = _without_masks(for_measuring(config) if key == "checkpoint" else config)
+    # These said what that run was to start from. It is over.
+    tree.update({"checkpoint": None, "resume_path": None})
+    return StoredConfig(path=file, tree=tree)
+
+
+def _without_masks(value: Any) -> Any:
+    """The config less its secrets, which were masked when it was written: they are looked for anew where needed."""
+    if isinstance(value, dict):
+        return {key: _without_masks(item) for key, item in value.items() if item != MASK}
+    return [_without_masks(item) for item in value] if isinstance(value, list) else value

@@ -1,0 +1,144 @@
+"""The commands on a run that was trained once: what a checkpoint alone is enough for, and how a run goes on."""
+
+import csv
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import yaml
+
+from app import load_from_checkpoint
+from app.cli import main
+
+RUN = ["module=digits/mlp", "module.model_config.hidden_dims=[16]", "trainer.max_epochs=2", "callbacks=[checkpoint]"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where one run was trained: `first`."""
+    made = tmp_path_factory.mktemp("commands")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(made)
+        assert main([*RUN, "optimizer_spec.lr=0.01", "hydra.run.dir=first"]) == 0
+    return made
+
+
+@pytest.fixture(autouse=True)
+def _in_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(folder)
+
+
+def result(run: str) -> dict[str, object]:
+    read: dict[str, object] = json.loads(Path(run, "result.json").read_text())
+    return read
+
+
+def test_a_checkpoint_alone_is_tested_as_its_run_tested_it() -> None:
+    best = result("first")["checkpoint"]
+
+    assert main(["test", f"checkpoint={best}", "hydra.run.dir=tested"]) == 0
+
+    assert result("tested")["test"] == result("first")["test"]
+    assert result("tested")["checkpoint"] == best
+    config = yaml.safe_load(Path("tested/config.yaml").read_text())
+    assert config["module"]["model_config"]["hidden_dims"] == [16]
+    assert config["optimizer_spec"]["lr"] == 0.01
+
+
+def test_what_is_typed_beside_a_checkpoint_changes_what_it_says(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["test", "checkpoint=first/checkpoints/last.ckpt", "optimizer_spec.lr=banana"]) == 2
+    assert capsys.readouterr().err == (
+        "optimizer_spec.lr: expected a number above 0, found 'banana'   optimizer_spec.lr=banana\n"
+    )
+
+    sizes = ["module.model_config.hidden_dims=[8]", "hydra.run.dir=other_model"]
+    assert main(["test", "checkpoint=first/checkpoints/last.ckpt", *sizes]) == 1
+    assert "holds the weights of another model than MLPModule" in capsys.readouterr().err
+
+
+def test_predictions_are_written_from_a_checkpoint_alone() -> None:
+    words = ["checkpoint=first/checkpoints/last.ckpt", "hydra.run.dir=predicted"]
+
+    assert main(["predict", *words, "predictions.outputs=[class,probabilities,logits]"]) == 0
+
+    with Path("predicted/predictions.csv").open() as stream:
+        rows = list(csv.DictReader(stream))
+    module = load_from_checkpoint("first/checkpoints/last.ckpt").module
+    _, _, datamodule = load_from_checkpoint("first/checkpoints/last.ckpt")
+    datamodule.setup("predict")
+    images = datamodule.datasets["predict"].inputs  # type: ignore[attr-defined]  # of the digits
+    logits = module.eval()(images)["logits"].detach()
+    assert [int(row["class"]) for row in rows] == logits.argmax(dim=1).tolist()
+    written = np.array([[float(row[f"logits_{digit}"]) for digit in range(10)] for row in rows])
+    np.testing.assert_allclose(written, logits.numpy(), rtol=1e-4, atol=1e-5)
+    assert result("predicted")["samples"] == len(rows) == len(images)
+
+
+@pytest.mark.parametrize("resumed", ["first", "first/checkpoints/last.ckpt"])
+def test_a_run_goes_on_as_if_it_had_never_stopped(resumed: str, tmp_path: Path) -> None:
+    assert main([*RUN, "optimizer_spec.lr=0.01", "trainer.max_epochs=4", f"hydra.run.dir={tmp_path}/whole"]) == 0
+    assert main([f"resume_path={resumed}", "trainer.max_epochs=4", f"hydra.run.dir={tmp_path}/resumed"]) == 0
+
+    whole, gone_on = (
+        torch.load(tmp_path / name / "checkpoints" / "last.ckpt", weights_only=True) for name in ("whole", "resumed")
+    )
+    assert all(torch.equal(value, gone_on["state_dict"][name]) for name, value in whole["state_dict"].items())
+    assert result(f"{tmp_path}/resumed")["resumed_from"] == "first/checkpoints/last.ckpt"
+    assert result(f"{tmp_path}/resumed")["test"] == result(f"{tmp_path}/whole")["test"]
+
+
+def test_first_weights_are_loaded_for_a_fresh_fit_and_never_on_resume(tmp_path: Path) -> None:
+    load = ["load_checkpoint.base_ckpt_path=first/checkpoints/last.ckpt"]
+    still = ["optimizer_spec=sgd", "optimizer_spec.lr=1e-12", "trainer.max_epochs=1"]
+    assert main([*RUN, *still, *load, f"hydra.run.dir={tmp_path}/fresh"]) == 0
+    resume = ["resume_path=first", "trainer.max_epochs=3", "load_checkpoint.base_ckpt_path=nowhere.ckpt"]
+    assert main([*resume, f"hydra.run.dir={tmp_path}/resumed"]) == 0
+
+    first, fresh = (
+        torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+        for run in (Path("first"), tmp_path / "fresh")
+    )
+    assert all(torch.allclose(value, fresh[name], atol=1e-6) for name, value in first.items())
+    assert main([*RUN, "load_checkpoint.base_ckpt_path=nowhere.ckpt", f"hydra.run.dir={tmp_path}/none"]) == 1
+
+
+def test_a_plan_says_what_would_be_loaded(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["checkpoint", "plan", *RUN, "load_checkpoint.base_ckpt_path=first/checkpoints/last.ckpt"]
+
+    assert main(words) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"match\s+backbone\.1\.weight\s+\(16, 64\)\s+\(16, 64\)\s+first/checkpoints/last\.ckpt", printed)
+    assert main([*words, "module.model_config.hidden_dims=[8]"]) == 2
+    assert "mismatch" in capsys.readouterr().out
+
+
+def test_the_learning_rate_finder_leaves_a_table_and_a_plot(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["find-lr", *RUN, "find_lr.steps=20", "hydra.run.dir=searched"]) == 0
+
+    assert "optimizer_spec.lr=" in capsys.readouterr().out
+    assert {path.name for path in Path("searched").iterdir()} >= {"lr_find.csv", "lr_find.png"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["test"], "checkpoint: needs a file to measure: app test checkpoint=<file>"),
+        (["predict"], "checkpoint: needs a file to predict with: app predict checkpoint=<file>"),
+        (["test", "checkpoint=none.ckpt"], "checkpoint: none.ckpt: no such file"),
+        (["resume_path=none"], "resume_path: none: no such file"),
+        (["checkpoint=first/checkpoints/last.ckpt"], "checkpoint: is for `app test` and `app predict`"),
+        (["test", "resume_path=first"], "checkpoint: needs a file"),
+        (["checkpoint", "plan"], "load_checkpoint: needs the files to plan with"),
+        (["checkpoint", "paln"], "app checkpoint needs a second word; did you mean 'plan'?"),
+        (["checkpoint"], "app checkpoint needs a second word: 'plan'"),
+        (["predict", "checkpoint=first/checkpoints/last.ckpt", "predictions.outputs=[clas]"], "predictions.outputs[0]"),
+    ],
+)
+def test_a_command_that_lacks_something_is_answered_with_status_2(
+    words: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(words) == 2
+    assert message in capsys.readouterr().err
