@@ -11,10 +11,17 @@ from pydantic import SecretStr
 
 from app.schemas.problems import Path
 from app.schemas.registry import leaf_fields, option_of
-from app.schemas.schema import import_path, is_schema
+from app.schemas.schema import fill, import_path, is_schema
 
 MASK = "********"
 """What stands for a secret wherever a config is written."""
+
+
+def defaults_as_plain(cls: type) -> dict[str, Any]:
+    """What `to_plain` would give of a schema that nothing is changed in, for one that needs no value."""
+    instance: Any = object.__new__(cls)
+    fill(instance, {})
+    return {name: _plain(value) for name, value in leaf_fields(instance).items()}
 
 
 def to_plain(config: object) -> dict[str, Any]:

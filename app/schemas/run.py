@@ -27,10 +27,10 @@ from app.schemas.optimization import (
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.outputs import OutputMapping
 from app.schemas.phases import PHASES, Mode
-from app.schemas.plain import to_plain
+from app.schemas.plain import defaults_as_plain, to_plain
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import Path, did_you_mean, dotted, one_of
-from app.schemas.registry import Group, groups, node, option_of, options
+from app.schemas.registry import Group, groups, option_of, options
 from app.schemas.schedulers import (
     CosineAnnealingLRSpec,
     ReduceLROnPlateauSpec,
@@ -405,8 +405,7 @@ def root_node() -> DictConfig:
         if name in DEFAULT_OPTIONS:
             tree[name] = {} if groups[name].several else None if DEFAULT_OPTIONS[name] is None else MISSING
         elif is_schema(annotation):
-            tree[name] = node(annotation)
-            del tree[name]["_target_"]  # the field says which schema it is
+            tree[name] = defaults_as_plain(annotation)
         else:
             tree[name] = {} if get_origin(annotation) is dict else None
     return OmegaConf.create(tree)

@@ -94,6 +94,13 @@ def fill(instance: Any, values: Mapping[str, object], bad: Collection[Path] = ()
     cls: type = type(instance)
     kept = {name: frozen(value) for name, value in values.items()}
     faults: list[Fault] = []
+    defaults = _defaults(cls)
+    if all(name in defaults and _same(value, defaults[name]) for name, value in kept.items()):
+        others = [field for field in dataclasses.fields(instance) if field.name not in kept]
+        if all(field.name in defaults for field in others):
+            # A part that nobody has changed is right, as a test makes sure; making a validator for it takes longest.
+            vars(instance).update(kept, **{field.name: _default(field) for field in others})
+            return list(broken_rules(instance, bad)), True
     validator = _validator(cls)
     try:
         validator.validate_python(ArgsKwargs((), kept), self_instance=instance)
@@ -120,6 +127,37 @@ def broken_rules(instance: Any, bad: Collection[Path] = (), *, about: str | None
         if about is None or any(read[0] == about for read in reads):
             for path, message in method(instance):
                 yield Fault(tuple(path.split(".")) if isinstance(path, str) else path, message, reads)
+
+
+@cache
+def _defaults(cls: type) -> Mapping[str, object]:
+    """The values that fields start from, of all that start from one whatever the others are."""
+    fields = (field for field in dataclasses.fields(cast(Any, cls)) if not _starts_from_others(field))
+    return {field.name: frozen(_default(field)) for field in fields}
+
+
+def _starts_from_others(field: dataclasses.Field[Any]) -> bool:
+    factory = field.default_factory
+    if factory is dataclasses.MISSING:
+        return field.default is dataclasses.MISSING
+    return not isinstance(factory, type) and bool(inspect.signature(factory).parameters)
+
+
+def _default(field: dataclasses.Field[Any]) -> object:
+    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
+
+
+def _same(value: object, other: object) -> bool:
+    """Equal, and of the same type all the way down: to Python, true and 1.0 equal 1."""
+    if type(value) is not type(other):
+        return False
+    if isinstance(value, tuple) and isinstance(other, tuple):
+        return len(value) == len(other) and all(map(_same, value, other))
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(_same(item, other[key]) for key, item in value.items())
+    if is_schema(type(value)):
+        return _same(vars(value), vars(other))
+    return value == other
 
 
 def frozen(value: object) -> object:

@@ -8,13 +8,16 @@ from dataclasses import field
 from typing import Any, Literal
 
 import pytest
+from pydantic_core import ArgsKwargs
 
+from app.compose import prepare
 from app.schemas.annotations import field_types
 from app.schemas.callbacks import CallbackConfig
 from app.schemas.constraints import PositiveFloat, PositiveInt
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
 from app.schemas.problems import ConfigError
-from app.schemas.schema import Finding, is_schema, rule, schema
+from app.schemas.registry import options
+from app.schemas.schema import Finding, _defaults, _validator, is_abstract, is_schema, rule, schema, schemas
 
 
 @schema
@@ -188,3 +191,27 @@ def test_the_error_survives_pickling() -> None:
         Outer(low=0)
 
     assert pickle.loads(pickle.dumps(caught.value)).problems == caught.value.problems
+
+
+def test_the_defaults_of_every_schema_are_right() -> None:
+    """They are taken as they are, so that a part nobody has changed costs nothing to check."""
+    prepare()
+    for named in options.values():
+        assert named
+    found = 0
+    for cls in {path: cls for path, cls in schemas.items() if path.startswith("app.")}.values():
+        fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(cls)}
+        defaults = dict(_defaults(cls))
+        if is_abstract(cls) or fields.keys() != defaults.keys():
+            continue
+        _validator(cls).validate_python(ArgsKwargs((), defaults), self_instance=object.__new__(cls))
+        found += 1
+    assert found > 120
+
+
+def test_a_value_that_only_python_takes_for_the_default_is_refused() -> None:
+    with pytest.raises(ConfigError):
+        Outer(low=True)
+    with pytest.raises(ConfigError):
+        Outer(choice=1.0)  # type: ignore[arg-type]  # the point
+    assert Outer(low=1, inner=Inner()) == Outer()
