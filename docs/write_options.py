@@ -8,16 +8,19 @@ import dataclasses
 import inspect
 import itertools
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 from app.schemas.annotations import alternatives, element_type, field_types
 from app.schemas.expectations import expected
+from app.schemas.metrics.metric import MetricConfig
+from app.schemas.outputs import OutputMapping
+from app.schemas.phases import Mode
 from app.schemas.problems import show
 from app.schemas.registry import Group, Option, groups, options
-from app.schemas.run import DEFAULT_OPTIONS, RunConfig
+from app.schemas.run import DEFAULT_OPTIONS, RunConfig, groups_in_order
 from app.schemas.schema import frozen, is_schema
 from app.tasks import import_task_configs
 
@@ -27,14 +30,28 @@ README: Final = Path(__file__).parents[1] / "README.md"
 _TABLE_START: Final = "<!-- options -->\n"
 _TABLE_END: Final = "<!-- /options -->"
 
+_MOST_SHOWN: Final = 20
+_SHOWN_OF_MANY: Final = 8
+"""Options of one group in the README's table: all of them, or as many as this when there are more."""
+
+_OF_THE_TASK: Final = {"${task.kind}": "multiclass", "${task.num_classes}": 3}
+"""What presets refer to, as a task of several classes has it."""
+
+_COMPUTED: Final = """\
+"Computed from" names the outputs of a step, and in brackets the argument that each goes into; `mapping` puts another
+output into an argument. "Logs" names what stands behind the split in a logged name, `val/f1`, and in brackets whether
+small or large values are the better ones. What depends on the task is shown for one of several classes.\
+"""
+
 _INTRODUCTION: Final = """\
 # Every group, option and field
 
 Written by `make docs`, from the schemas.
 
 An option is chosen with `group=option`, a value is set with its path: `optimizer_spec=sgd optimizer_spec.lr=0.1`.
-Options of `callbacks` and `logger` are chosen together and stand under their names:
-`callbacks=[checkpoint,early_stopping] callbacks.early_stopping.patience=9`.
+Options of `metrics`, `callbacks`, `logger` and `loss` are chosen together and stand under their names:
+`callbacks=[checkpoint,early_stopping] callbacks.early_stopping.patience=9`. Another name needs the option as `id`:
+`'metrics.top3={id: accuracy, top_k: 3}'`.
 """
 
 
@@ -43,8 +60,8 @@ def document() -> str:
     import_task_configs()
     parts: dict[type, None] = {}
     lines = [_INTRODUCTION, *_run()]
-    for name in DEFAULT_OPTIONS:
-        lines += _group(groups[name], parts)
+    for group in groups_in_order():
+        lines += _group(group, parts)
     lines += ["## Parts", "", "What stands inside the options above.", ""]
     described: set[type] = set()
     while left := [part for part in parts if part not in described]:
@@ -57,19 +74,26 @@ def document() -> str:
 def readme(text: str) -> str:
     """The README's text with its table of groups and options as it has to be."""
     import_task_configs()
-    rows = [
-        _row(f"`{group}`", " ".join(f"`{name}`" for name in _in_order(options[group]))) for group in DEFAULT_OPTIONS
-    ]
+    rows = [_row(f"`{group.name}`", _shortened([*_in_order(options[group.name])])) for group in groups_in_order()]
     table = "\n".join(["| group | options |", "|---|---|", *rows])
     before, _, rest = text.partition(_TABLE_START)
     _, _, after = rest.partition(_TABLE_END)
     return f"{before}{_TABLE_START}{table}\n{_TABLE_END}{after}"
 
 
+def _shortened(names: Sequence[str]) -> str:
+    shown = names if len(names) <= _MOST_SHOWN else names[:_SHOWN_OF_MANY]
+    listed = " ".join(f"`{name}`" for name in shown)
+    return listed if len(shown) == len(names) else f"{listed} and {len(names) - len(shown)} more"
+
+
 def _run() -> Iterator[str]:
     yield from ("## A run", "", "| path | holds | default |", "|---|---|---|")
-    for name in field_types(RunConfig):
-        default = f"`{_plainly(DEFAULT_OPTIONS[name])}`" if name in DEFAULT_OPTIONS else _default(RunConfig, name, {})
+    for name, annotation in field_types(RunConfig).items():
+        if name in DEFAULT_OPTIONS:
+            default = f"`{_plainly(DEFAULT_OPTIONS[name])}`"
+        else:
+            default = "see below" if is_schema(annotation) else _default(RunConfig, name, {})
         yield _row(f"`{name}`", sentences(RunConfig)[name], default)
     yield ""
     for name, annotation in field_types(RunConfig).items():
@@ -80,11 +104,24 @@ def _run() -> Iterator[str]:
 def _group(group: Group, parts: dict[type, None]) -> Iterator[str]:
     named = _in_order(options[group.name])
     yield from (f"## {group.name}", "", _summary(group.base), "")
-    yield from ("| option | configures | what it is |", "|---|---|---|")
+    if group.mount != group.name:
+        yield from (f"What is chosen stands at `{group.mount}`.", "")
+    computed = issubclass(group.base, OutputMapping)
+    logs = issubclass(group.base, MetricConfig)
+    more = [*(["computed from"] if computed else []), *(["logs"] if logs else [])]
+    if computed:
+        yield from (_COMPUTED, "")
+    yield _row("option", "configures", "what it is", *more)
+    yield f"|{'---|' * (3 + len(more))}"
     for name, option in named.items():
         chosen = ", ".join(f"`{key}={_plainly(value)}`" for key, value in option.preset.items())
         what = f"with {chosen}" if group.presets_only and chosen else _summary(option.schema).splitlines()[0]
-        yield _row(f"`{group.name}={name}`", f"`{option.target}`", what)
+        example = _example(option) if computed else None
+        facts = [
+            *([_computed_from(example)] if isinstance(example, OutputMapping) else []),
+            *([_logged(example, name)] if isinstance(example, MetricConfig) else []),
+        ]
+        yield _row(f"`{group.name}={name}`", f"`{option.target}`", what, *facts)
     yield ""
     shared = field_types(group.base)
     if shared:
@@ -98,6 +135,43 @@ def _group(group: Group, parts: dict[type, None]) -> Iterator[str]:
             names = ", ".join(name for name, other in named.items() if other.schema is option.schema)
             yield from (f"### {names}", "", _summary(option.schema), "")
             yield from _fields(option.schema, own, parts, option.preset)
+
+
+def _example(option: Option) -> Any:
+    """A config of the option as a task of several classes has it, unchecked: what it is computed from and logs."""
+    config: Any = object.__new__(option.schema)
+    for field in dataclasses.fields(cast(Any, option.schema)):
+        factory = field.default_factory
+        value: object = 2  # stands for what a user has to set
+        if field.name in option.preset:
+            value = _OF_THE_TASK.get(str(option.preset[field.name]), option.preset[field.name])
+        elif field.default is not dataclasses.MISSING or factory is not dataclasses.MISSING:
+            value = field.default if factory is dataclasses.MISSING else factory()
+        object.__setattr__(config, field.name, value)
+    return config
+
+
+def _computed_from(config: OutputMapping) -> str:
+    """The outputs that go into its arguments; an argument that is called otherwise than its output is named."""
+    return ", ".join(
+        f"`{output}`" if output == argument else f"`{output}` (`{argument}`)"
+        for argument, output in config.output_of().items()
+    )
+
+
+def _logged(config: MetricConfig, name: str) -> str:
+    """What is logged of a metric, as one can monitor it."""
+    if config.table:
+        return f"no number; a table of {', '.join(config.table)}"
+    results = config.results(name)
+    if len(results) > 2:
+        first, mode = next(iter(results.items()))
+        return f"`{first}`, … for each class{_direction(mode)}"
+    return ", ".join(f"`{result}`{_direction(mode)}" for result, mode in results.items())
+
+
+def _direction(mode: Mode | None) -> str:
+    return "" if mode is None else f" ({mode})"
 
 
 def _in_order(named: Mapping[str, Option]) -> Mapping[str, Option]:
