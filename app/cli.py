@@ -9,6 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from pathlib import Path
 from typing import Any, Final, cast
 
 import hydra
@@ -24,8 +25,9 @@ from app.compose import CONFIG_NAME, Composed, compose, compose_sweep, prepare
 from app.hydra_settings import HYDRA_SETTINGS
 from app.overrides import Override, quoted, read_overrides
 from app.run_directory import run_name
-from app.schemas.plain import MASK, secrets_of
-from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
+from app.schemas.callbacks import FreezeConfig
+from app.schemas.plain import MASK, secrets_of, to_plain
+from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, dotted, one_of
 from app.schemas.registry import options
 from app.schemas.run import RunConfig, groups_in_order
 
@@ -106,19 +108,24 @@ def _run(arguments: list[str]) -> int:
         if command == "check" and not only_shown:
             print(_right(jobs[0]))
             return 0
-        if flags == {"--cfg": "job"}:
-            print(_shown(jobs[0]), end="")
+        if flags.get("--cfg") == "job" and flags.keys() <= {"--cfg", "--package", "--resolve"}:
+            print(_shown(jobs[0], package=flags.get("--package"), resolved="--resolve" in flags), end="")
             return 0
         if command == "checkpoint plan" and not only_shown:
+            if sweep:
+                raise ConfigError([Problem(path="", message="one config is planned at a time", source="--multirun")])
             from app.builders.run import build_module
             from app.checkpoints.plan import plan
 
             config = jobs[0].config
             assert config.load_checkpoint is not None, "the command was checked to have it"
             return plan(cast(Any, build_module(config)).model, config.load_checkpoint)
-        overrides = _without_secrets(read_overrides(overrides, sweep=sweep)[0], jobs)
+        read = read_overrides(overrides, sweep=sweep)[0]
+        words = _without_secrets(read, jobs)
         if not sweep and not only_shown:
-            return _hydra(command, _words_of_hydra(overrides, jobs[0]), _words_of_ours(overrides))
+            return _hydra(command, _words_of_hydra(words, jobs[0]), _words_of_ours(words))
+        # Hydra knows the default config, and would refuse to set what is not in it; the gate has judged it already.
+        overrides = [f"++{word}" if one.kind == "value" else word for one, word in zip(read, words, strict=True)]
     return _hydra(command, [*_words(flags), *overrides])
 
 
@@ -161,13 +168,20 @@ def _unfit(command: str, config: RunConfig) -> Iterator[Problem]:
     elif command == "checkpoint plan" and config.load_checkpoint is None:
         message = "needs the files to plan with: load_checkpoint.base_ckpt_path=<file>"
         yield Problem(path="load_checkpoint", message=message)
+    if config.load_checkpoint is not None and config.resume_path is None:
+        for path, file in config.load_checkpoint.files().items():
+            if "://" not in file and not Path(file).expanduser().is_file():
+                yield Problem(path=dotted(("load_checkpoint", *path)), message=f"no file '{file}'")
 
 
 def _right(composed: Composed) -> str:
-    spec = composed.config.optimizer_spec
-    return "no problem found" + (
-        "; the paths in optimizer_spec.params meet the model in training" if spec.params else ""
-    )
+    config = composed.config
+    specs = [config.optimizer_spec, *(named.optimizer_spec for named in config.optimizers.values())]
+    freezing = any(isinstance(callback, FreezeConfig) and callback.parts for callback in config.callbacks.values())
+    names_parts = config.optimizers or config.load_checkpoint or freezing
+    if names_parts or any(spec.params or spec.paramwise.custom for spec in specs):
+        return "no problem found; the paths that name parts of the model meet it in training"
+    return "no problem found"
 
 
 def _hydra(command: str, words: list[str], overrides: list[str] | None = None) -> int:
@@ -223,7 +237,7 @@ def _hydra(command: str, words: list[str], overrides: list[str] | None = None) -
 def _overrides_as_typed(settings: HydraConf) -> list[str]:
     """A job's overrides with their interpolations unresolved: what they stand for may be secret."""
     overrides = OmegaConf.to_container(cast(DictConfig, settings.overrides), resolve=False)
-    return cast(dict[str, list[str]], overrides)["task"]
+    return [word.lstrip("+") for word in cast(dict[str, list[str]], overrides)["task"]]
 
 
 def _split(arguments: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
@@ -292,12 +306,19 @@ def _without_secrets(overrides: Sequence[Override], jobs: Sequence[Composed]) ->
     return words
 
 
-def _shown(composed: Composed) -> str:
-    """The composed tree as YAML, as it was written but for secrets."""
-    tree: Any = deepcopy(dict(composed.tree))
+def _shown(composed: Composed, *, package: str | None = None, resolved: bool = False) -> str:
+    """The composed tree as YAML, or a part of it, as it was written but for secrets; or with all that it refers to."""
+    tree: Any = to_plain(composed.config) if resolved else deepcopy(dict(composed.tree))
     for path in secrets_of(composed.config):
         node = tree
         for part in path[:-1]:
             node = node[part]
         node[path[-1]] = MASK
+    for place, part in enumerate(package.split(".") if package else ()):
+        if not isinstance(tree, dict) or part not in tree:
+            there = did_you_mean(part, tree) if isinstance(tree, dict) else ""
+            where = ".".join(str(package).split(".")[: place + 1])
+            message = f"the config has no part '{where}'{there}"
+            raise ConfigError([Problem(path="", message=message, source=f"--package {package}")])
+        tree = tree[part]
     return yaml.safe_dump(tree, sort_keys=False, allow_unicode=True)

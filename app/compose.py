@@ -95,6 +95,8 @@ def compose(
     if tree is not None:
         config, found = inspect(tree, RunConfig, sources, interpolated=True)
         problems += found
+        if stored is not None and config is not None and not problems:
+            problems += stored.changed_in_vain(config, sources)
     if problems or config is None or tree is None:
         raise ConfigError(dict.fromkeys(problems))
     return Composed(config=config, tree=tree, overrides=tuple(given), sources=sources)

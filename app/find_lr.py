@@ -24,6 +24,8 @@ from app.builders.trainer import build_trainer, route_lightning_logging
 from app.callbacks.finite_loss import FiniteLoss, NonFiniteLossError
 from app.compose import Composed
 from app.models.named_parameters import bare
+from app.run_directory import value_sources, write_record
+from app.running import refuse_a_used_folder, shown
 from app.schemas.callbacks import FreezeConfig
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import AppError
@@ -108,15 +110,17 @@ def find_lr(composed: Composed, run_directory: str) -> float:
         AppError: when nothing can be found.
     """
     folder = Path(run_directory)
+    refuse_a_used_folder(folder)
     test = range_test(composed.config, folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    sources = value_sources(composed.config, composed.sources)
+    write_record(folder, composed.config, overrides=composed.overrides, sources=sources)
     _write_table(test, folder / TABLE)
     found = test.suggestion
     drawn = _draw(test, found, folder / PLOT)
     console = Console()
     console.print(f"the loss falls fastest at a learning rate of {_short(found)}; to train with it, type")
     console.print(f"  {test.override}={_short(found)}", soft_wrap=True, highlight=False)
-    console.print(f"all rates that were tried: {folder / (PLOT if drawn else TABLE)}", soft_wrap=True)
+    console.print(f"all rates that were tried: {shown(folder / (PLOT if drawn else TABLE))}", soft_wrap=True)
     return found
 
 

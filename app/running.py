@@ -34,7 +34,7 @@ def running(composed: Composed, run_directory: str) -> Iterator[tuple[Run, dict[
     folder = Path(run_directory)
     started = time.monotonic()
     result: dict[str, Any] = {"status": "failed", "task": config.task.name, "seed": config.seed_params.seed}
-    _refuse_a_used_folder(folder)
+    refuse_a_used_folder(folder)
     loggers: list[Logger] = []
     run: Run | None = None
     try:
@@ -90,7 +90,7 @@ def shown(path: Path) -> Path:
     return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
-def _refuse_a_used_folder(folder: Path) -> None:
+def refuse_a_used_folder(folder: Path) -> None:
     """A record of two runs in one folder would be true of neither."""
     is_main_process = os.environ.get("LOCAL_RANK", "0") == "0"
     if is_main_process and (folder / CONFIG_FILE).exists():

@@ -3,7 +3,7 @@
 So a checkpoint alone is enough, and what is typed beside it changes what it says. Nothing here imports torch.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,14 @@ from omegaconf import MISSING
 
 from app.experiments import Experiment
 from app.overrides import Override
-from app.schemas.plain import MASK
-from app.schemas.problems import ConfigError, Problem
+from app.schemas.plain import MASK, to_plain
+from app.schemas.problems import ConfigError, Path, Problem, dotted
 from app.schemas.resolution import resolve
+from app.schemas.run import RunConfig
+from app.schemas.validation import Sources
+
+_RESTORED = ("optimizer_spec", "scheduler_spec", "optimizers")
+"""The parts of a config whose live objects a resumed run gets back as they were, settings included."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +29,22 @@ class StoredConfig:
     """The file that it was read from."""
 
     tree: dict[str, Any]
+
+    resumed: bool
+    """Whether a training goes on from it."""
+
+    def changed_in_vain(self, config: RunConfig, sources: Sources) -> Iterator[Problem]:
+        """What was changed in a resumed run although the checkpoint brings it."""
+        if not self.resumed:
+            return
+        plain = to_plain(config)
+        for part in _RESTORED:
+            for path in _differing(self.tree.get(part), plain[part], (part,)):
+                anew = (
+                    f"instead of resume_path, load_checkpoint.base_ckpt_path={self.path} starts anew from its weights"
+                )
+                message = f"comes with the checkpoint, so that a change would have no effect; {anew}"
+                yield Problem(path=dotted(path), message=message, source=sources.of(path))
 
 
 def stored_config(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> StoredConfig | None:
@@ -60,7 +81,15 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
     tree = _without_masks(for_measuring(config) if key == "checkpoint" else config)
     # These said what that run was to start from. It is over.
     tree.update({"checkpoint": None, "resume_path": None})
-    return StoredConfig(path=file, tree=tree)
+    return StoredConfig(path=file, tree=tree, resumed=key == "resume_path")
+
+
+def _differing(one: Any, other: Any, path: Path) -> Iterator[Path]:
+    if isinstance(one, dict) and isinstance(other, dict) and one.get("_target_") == other.get("_target_"):
+        for key in {**one, **other}:
+            yield from _differing(one.get(key), other.get(key), (*path, key))
+    elif one != other:
+        yield path
 
 
 def _without_masks(value: Any) -> Any:

@@ -102,7 +102,66 @@ def test_first_weights_are_loaded_for_a_fresh_fit_and_never_on_resume(tmp_path: 
         for run in (Path("first"), tmp_path / "fresh")
     )
     assert all(torch.allclose(value, fresh[name], atol=1e-6) for name, value in first.items())
-    assert main([*RUN, "load_checkpoint.base_ckpt_path=nowhere.ckpt", f"hydra.run.dir={tmp_path}/none"]) == 1
+
+
+def test_the_last_checkpoint_is_the_last_state_and_not_the_last_improvement(tmp_path: Path) -> None:
+    assert main([*RUN, "optimizer_spec=sgd", "optimizer_spec.lr=1e-30", f"hydra.run.dir={tmp_path}"]) == 0
+
+    last, best = (
+        torch.load(file, weights_only=True)["epoch"]
+        for file in (tmp_path / "checkpoints" / "last.ckpt", Path(str(result(str(tmp_path))["checkpoint"])))
+    )
+    assert (last, best) == (1, 0), "a loss that stays the same is no improvement"
+
+
+def test_what_a_resumed_run_would_not_heed_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["resume_path=first", "trainer.max_epochs=3"]
+
+    assert main([*words, "optimizer_spec.lr=0.5", "scheduler_spec=cosine_annealing"]) == 2
+
+    anew = "instead of resume_path, load_checkpoint.base_ckpt_path=first/checkpoints/last.ckpt starts anew"
+    vain = f"comes with the checkpoint, so that a change would have no effect; {anew} from its weights"
+    assert capsys.readouterr().err.splitlines() == [
+        f"optimizer_spec.lr: {vain}   optimizer_spec.lr=0.5",
+        f"scheduler_spec: {vain}   scheduler_spec=cosine_annealing",
+    ]
+    assert main(["check", *words, "optimizer_spec.lr=0.01", "trainer.accumulate_grad_batches=2"]) == 0
+
+
+def test_a_sweep_sets_what_only_the_gate_knows(tmp_path: Path) -> None:
+    tiny = ["trainer.max_epochs=1", "trainer.limit_train_batches=1", "logger=[]", "callbacks=[]"]
+    named = [
+        "metrics.top3={id: accuracy, top_k: 3}",
+        "optimizers.head={parameters: [.head], optimizer_spec: {id: sgd}}",
+    ]
+
+    assert main(["-m", "module=digits/mlp", *tiny, *named, "seed_params.seed=1,2", f"hydra.sweep.dir={tmp_path}"]) == 0
+
+    for job in ("0", "1"):
+        config = yaml.safe_load((tmp_path / job / "config.yaml").read_text())
+        assert config["metrics"]["top3"]["top_k"] == 3
+        assert config["seed_params"]["seed"] == int(job) + 1
+        assert "metrics.top3={id:accuracy,top_k:3}" in yaml.safe_load((tmp_path / job / "overrides.yaml").read_text())
+
+
+def test_a_part_of_the_config_is_shown_as_the_run_would_have_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--cfg", "job", "--package", "joint_loss", "loss=[focal]"]) == 0
+    shown = yaml.safe_load(capsys.readouterr().out)
+    assert {*shown["losses"]} == {"focal"}
+    assert shown["losses"]["focal"]["kind"] == "${task.kind}"
+    assert main(["--cfg", "job", "--resolve", "--package", "joint_loss.losses.focal", "loss=[focal]"]) == 0
+    assert yaml.safe_load(capsys.readouterr().out)["kind"] == "multiclass"
+    assert main(["--cfg", "job", "--package", "jont_loss"]) == 2
+    assert "the config has no part 'jont_loss'; did you mean 'joint_loss'?" in capsys.readouterr().err
+
+
+def test_a_check_says_what_it_could_not_check(capsys: pytest.CaptureFixture[str]) -> None:
+    factors = ["optimizer_spec.paramwise={custom: {.head: {lr: 0.1}}}"]
+    for words in (["callbacks=[freeze]", "callbacks.freeze.parts={.head: {}}"], factors):
+        assert main(["check", *words]) == 0
+        assert "the paths that name parts of the model meet it in training" in capsys.readouterr().out
+    assert main(["check", "optimizer_spec.paramwise={bias_decay: 0}"]) == 0
+    assert capsys.readouterr().out == "no problem found\n"
 
 
 def test_a_plan_says_what_would_be_loaded(capsys: pytest.CaptureFixture[str]) -> None:
@@ -131,6 +190,11 @@ def test_the_learning_rate_finder_leaves_a_table_and_a_plot(capsys: pytest.Captu
         (["resume_path=none"], "resume_path: none: no such file"),
         (["checkpoint=first/checkpoints/last.ckpt"], "checkpoint: is for `app test` and `app predict`"),
         (["test", "resume_path=first"], "checkpoint: needs a file"),
+        (["load_checkpoint.base_ckpt_path=none.ckpt"], "load_checkpoint.base_ckpt_path: no file 'none.ckpt'"),
+        (
+            ["checkpoint", "plan", "-m", "load_checkpoint.base_ckpt_path=a,b"],
+            "load_checkpoint.base_ckpt_path: no file 'a'",
+        ),
         (["checkpoint", "plan"], "load_checkpoint: needs the files to plan with"),
         (["checkpoint", "paln"], "app checkpoint needs a second word; did you mean 'plan'?"),
         (["checkpoint"], "app checkpoint needs a second word: 'plan'"),

@@ -38,7 +38,8 @@ def test_it_says_what_to_type_and_leaves_a_table_and_a_plot(tmp_path: Path, caps
     losses = [float(row["loss"]) for row in rows]
     assert min(losses) < 0.8 * losses[0]
     assert (tmp_path / "run" / PLOT).read_bytes().startswith(b"\x89PNG")
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {TABLE, PLOT}
+    record = {"config.yaml", "overrides.yaml", "sources.yaml", "environment.yaml"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {TABLE, PLOT, *record}
     override = capsys.readouterr().out.split("type\n")[1].splitlines()[0].strip()
     assert load_config([*MLP, override]).optimizer_spec.lr == found
 

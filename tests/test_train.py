@@ -59,7 +59,7 @@ def test_a_sweep_is_judged_by_the_monitor_at_the_best_checkpoint(tmp_path: Path)
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["monitor"] == "val/loss"
     best = torch.load(result["checkpoint"], weights_only=True)
-    (state,) = [value for name, value in best["callbacks"].items() if name.startswith("ModelCheckpoint")]
+    (state,) = [value for name, value in best["callbacks"].items() if name.startswith("RunCheckpoint")]
     assert score == result["score"] == float(state["best_model_score"])
 
 

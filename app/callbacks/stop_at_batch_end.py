@@ -210,7 +210,7 @@ class StopAtBatchEnd(Callback):
         self.request.signal = number
         if not getattr(trainer, "fast_dev_run", False):
             file = _file(trainer)
-            trainer.save_checkpoint(file)
+            trainer.save_checkpoint(file, weights_only=False)
             if trainer.is_global_zero:
                 _log.warning("stopped by %s, saved as %s", signal.Signals(number).name, file)
         raise StoppedBySignal(number)

@@ -52,7 +52,7 @@ def _local(path: str) -> BinaryIO:
     except FileNotFoundError:
         raise MissingCheckpointError(path, "no such file") from None
     except IsADirectoryError:
-        raise CheckpointError(path, "is a folder; expected one file") from None
+        raise CheckpointError(path, "is a folder; expected one file, such as checkpoints/last.ckpt in it") from None
     except (OSError, ValueError, RuntimeError) as error:  # the latter two for impossible names
         raise CheckpointError(path, f"cannot be read: {getattr(error, 'strerror', None) or error}") from error
 

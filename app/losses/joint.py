@@ -8,22 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from app.losses.inputs import LossInputError, described, shown
+from app.schemas.outputs import MissingOutputError
 from app.schemas.phases import PHASES, Phase
-from app.schemas.problems import AppError
-
-
-class MissingOutputError(AppError):
-    """A module's step did not put out what its config declares."""
-
-    def __init__(self, tag: str, argument: str, output: str, found: tuple[str, ...]) -> None:
-        self.tag, self.argument, self.output, self.found = tag, argument, output, found
-        super().__init__(
-            f"joint_loss.losses.{tag} takes its {argument} from the output '{output}', which the step did not put out;"
-            f" it put out {', '.join(found)}. The output_keys of the module's config must name what is there"
-        )
-
-    def __reduce__(self) -> tuple[type["MissingOutputError"], tuple[str, str, str, tuple[str, ...]]]:
-        return type(self), (self.tag, self.argument, self.output, self.found)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -120,7 +106,7 @@ class JointLoss(nn.Module):
         given = {}
         for argument, output in term.mapping.items():
             if output not in outputs:
-                raise MissingOutputError(tag, argument, output, tuple(outputs))
+                raise MissingOutputError(f"joint_loss.losses.{tag}", output, outputs)
             given[argument] = outputs[output]
         for argument in term.real_valued:
             if not given[argument].is_floating_point():

@@ -14,20 +14,9 @@ from app.metrics.named_metric import NamedMetric
 from app.metrics.sharing import share_state, shared_updates
 from app.metrics.tables import table_of
 from app.metrics.update_counts import num_updates, set_num_updates
+from app.schemas.outputs import MissingOutputError
 from app.schemas.phases import Phase
-from app.schemas.problems import AppError, did_you_mean
-
-
-class MissingOutputError(AppError):
-    """A step did not put out what a metric is computed from."""
-
-    def __init__(self, metric: str, output: str, outputs: Sequence[str]) -> None:
-        self.metric, self.output, self.outputs = metric, output, tuple(outputs)
-        hint = did_you_mean(output, outputs) or f"; it put out {', '.join(outputs)}"
-        super().__init__(f"metrics.{metric} needs the output '{output}', which the step did not put out{hint}")
-
-    def __reduce__(self) -> tuple[type["MissingOutputError"], tuple[str, str, tuple[str, ...]]]:
-        return type(self), (self.metric, self.output, self.outputs)
+from app.schemas.problems import AppError
 
 
 class MetricValueError(AppError):
@@ -138,7 +127,7 @@ class _Part(nn.Module):
             for output in inputs.values():
                 if output not in detached:
                     if output not in outputs:
-                        raise MissingOutputError(name, output, [*outputs])
+                        raise MissingOutputError(f"metrics.{name}", output, outputs)
                     detached[output] = outputs[output].detach()
             try:
                 metric.update(**{argument: detached[output] for argument, output in inputs.items()})

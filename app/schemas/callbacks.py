@@ -59,7 +59,7 @@ class CallbackConfig:
     """Whether it also works where the module steps several optimizers itself."""
 
 
-@register("callbacks", "checkpoint", target=f"{_LIVE}.ModelCheckpoint", **_TASK_METRIC)
+@register("callbacks", "checkpoint", target="app.callbacks.checkpoint.RunCheckpoint", **_TASK_METRIC)
 @schema
 class CheckpointConfig(CallbackConfig):
     """Saves the state of a run: the best so far by a metric, and the last."""
@@ -701,6 +701,7 @@ NOT_OFFERED: Final[Mapping[str, str]] = {
     "Callback": "a base to derive from",
     "Checkpoint": "a base to derive from",
     "LambdaCallback": "made of functions",
+    "ModelCheckpoint": "the option checkpoint is our own of it, whose last.ckpt is the last state",
     "OnExceptionCheckpoint": "with it Lightning resumes unasked; checkpoint has save_on_exception",
     "ProgressBar": "a base to derive from",
 }

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import field
 
 from app.schemas.constraints import NonEmptyText
+from app.schemas.problems import Path
 from app.schemas.schema import Finding, rule, schema
 
 
@@ -29,6 +30,13 @@ class LoadCheckpointConfig:
 
     renamed_prefixes: dict[str, str] = field(default_factory=dict)
     """What the names in the files begin with, and what stands for it in the model; an empty text drops it."""
+
+    def files(self) -> dict[Path, str]:
+        """Every file that is named, by the path at which it stands."""
+        found: dict[Path, str] = {
+            ("overridden_name2ckpt_path", name): file for name, file in self.overridden_name2ckpt_path.items()
+        }
+        return found if self.base_ckpt_path is None else {("base_ckpt_path",): self.base_ckpt_path, **found}
 
     @rule("base_ckpt_path", "overridden_name2ckpt_path")
     def something_is_loaded(self) -> Iterator[Finding]:

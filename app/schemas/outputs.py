@@ -1,6 +1,6 @@
 """What losses and metrics have in common: they are computed from what a module's step puts out, key by key."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import field
 from typing import Annotated, ClassVar
 
@@ -8,7 +8,7 @@ from annotated_types import MinLen
 
 from app.schemas.constraints import NonEmptyText
 from app.schemas.phases import PHASES, Phase
-from app.schemas.problems import did_you_mean
+from app.schemas.problems import AppError, did_you_mean
 from app.schemas.schema import Finding, rule, schema
 
 
@@ -46,3 +46,16 @@ class OutputMapping:
     def output_of(self) -> dict[str, str]:
         """The output that goes into each argument."""
         return {**self.arguments, **self.mapping}
+
+
+class MissingOutputError(AppError):
+    """A module's step did not put out what its config declares, and what a loss or metric is computed from."""
+
+    def __init__(self, part: str, output: str, found: Collection[str]) -> None:
+        self.part, self.output, self.found = part, output, tuple(found)
+        meant = did_you_mean(output, found) or f"; it put out {', '.join(found)}"
+        declared = "output_keys of the module's config must name what is there"
+        super().__init__(f"{part} needs the output '{output}', which the step did not put out{meant} ({declared})")
+
+    def __reduce__(self) -> tuple[type["MissingOutputError"], tuple[str, str, tuple[str, ...]]]:
+        return type(self), (self.part, self.output, self.found)

@@ -9,7 +9,6 @@ from lightning import LightningModule, Trainer
 from lightning.pytorch.callbacks import (
     EarlyStopping,
     GradientAccumulationScheduler,
-    ModelCheckpoint,
     RichProgressBar,
     SpikeDetection,
     StochasticWeightAveraging,
@@ -23,6 +22,7 @@ from app.builders.callbacks import build_callbacks
 from app.builders.loggers import RunCSVLogger
 from app.builders.targets import live_class
 from app.builders.trainer import build_trainer
+from app.callbacks.checkpoint import RunCheckpoint
 from app.schemas.callbacks import (
     CallbackConfig,
     CheckpointConfig,
@@ -170,7 +170,7 @@ def test_building_creates_nothing_on_disk(option: Option, tmp_path: Path) -> Non
 def test_callbacks_keep_their_order(tmp_path: Path) -> None:
     configs = {"stop": EarlyStoppingConfig(monitor="a", mode="min"), "checkpoint": CheckpointConfig()}
     built = build_callbacks(configs, run_directory=tmp_path)
-    assert [type(callback) for callback in built] == [EarlyStopping, ModelCheckpoint]
+    assert [type(callback) for callback in built] == [EarlyStopping, RunCheckpoint]
 
 
 def test_checkpoints_go_into_the_run_directory(tmp_path: Path) -> None:

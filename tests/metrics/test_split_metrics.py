@@ -8,10 +8,11 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from app.builders.metrics import build_metrics
 from app.metrics.named_metric import NamedMetric
-from app.metrics.split_metrics import MetricValueError, MissingOutputError, SplitMetrics
+from app.metrics.split_metrics import MetricValueError, SplitMetrics
 from app.schemas.metrics.classification import AccuracyConfig, ConfusionMatrixConfig, F1Config, PrecisionConfig
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.metrics.ranking import PrecisionAtFixedRecallConfig
+from app.schemas.outputs import MissingOutputError
 from tests.metrics.cases import batches, every_case
 
 ACCURACY = AccuracyConfig(task="multiclass", num_classes=2)
@@ -70,9 +71,8 @@ def test_an_output_that_is_not_there_is_told_by_name() -> None:
     with pytest.raises(MissingOutputError) as caught:
         metrics.update({}, {**outputs((0,), (1,)), "is_odd": torch.tensor([0.9])}, 1)
 
-    assert str(caught.value) == (
-        "metrics.parity needs the output 'is_od', which the step did not put out; did you mean 'is_odd'?"
-    )
+    meant = "needs the output 'is_od', which the step did not put out; did you mean 'is_odd'?"
+    assert str(caught.value).startswith(f"metrics.parity {meant}")
 
 
 def test_a_metric_that_cannot_measure_says_what_it_was_given() -> None:

@@ -25,6 +25,7 @@ from app.schemas.phases import Phase
 from app.schemas.plain import to_plain
 from app.schemas.schedulers import SchedulerSpec
 from app.schemas.task import TaskConfig
+from app.tasks.shared.datamodule import BaseDataModule
 from app.tasks.shared.datasets import Batch
 from app.tasks.shared.manual_optimization import ClipAlgorithm, ManualOptimization
 from app.tasks.shared.restoring import restored
@@ -213,6 +214,14 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         """Forget the sanity check's batches: they say nothing about the epoch that starts."""
         self.val_metrics.reset()
 
+    def on_validation_start(self) -> None:
+        """Tell the val split's datasets apart, if there are several."""
+        self._name_dataloaders(self.val_metrics)
+
+    def on_test_start(self) -> None:
+        """Tell the test split's datasets apart, if there are several."""
+        self._name_dataloaders(self.test_metrics)
+
     def on_train_epoch_end(self) -> None:
         """Log the epoch's loss and metrics on train."""
         self._log(self.train_metrics)
@@ -258,6 +267,11 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
             name: NamedMetric(metric=metric, results=(name,)) for name, metric in self.extra_metrics(phase).items()
         }
         return SplitMetrics(phase, metrics | extra)
+
+    def _name_dataloaders(self, metrics: SplitMetrics) -> None:
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if isinstance(datamodule, BaseDataModule):
+            metrics.name_dataloaders(datamodule.datamodule_config.dataset_names(metrics.split))
 
     def _evaluate(self, batch: Batch, metrics: SplitMetrics, dataloader_idx: int, *, with_loss: bool = True) -> None:
         outputs = self.step_outputs(batch)

@@ -6,15 +6,25 @@ import torch
 from lightning.pytorch import Callback
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.utils.data import DataLoader
 from torchmetrics import Metric
 from torchmetrics.classification import MulticlassRecall
 
-from app.schemas.phases import Phase
+from app.schemas.phases import Phase, Split
 from app.schemas.schedulers import CosineAnnealingLRSpec, OneCycleLRSpec
-from app.tasks.shared.datasets import Batch
+from app.schemas.schema import schema
+from app.tasks.shared.datasets import Batch, InMemoryDataset, collate
 from app.tasks.shared.module import BaseModule, Outputs
 from tests.tasks.contracts import quiet_trainer, runs_a_trainer
-from tests.tasks.shared.toy import ToyModelConfig, ToyModule, ToyTaskConfig, toy_datamodule, toy_module
+from tests.tasks.shared.toy import (
+    ToyDataModule,
+    ToyDataModuleConfig,
+    ToyModelConfig,
+    ToyModule,
+    ToyTaskConfig,
+    toy_datamodule,
+    toy_module,
+)
 
 
 class WithExtras(ToyModule):
@@ -80,6 +90,34 @@ def test_extra_losses_and_metrics_are_logged_where_they_belong(tmp_path: Path) -
         *("train/loss", "train/norm", "train/bias", "train/accuracy"),
         *("val/loss", "val/accuracy", "val/recall"),
     }
+
+
+@schema
+class TwoValSetsConfig(ToyDataModuleConfig):
+    def dataset_names(self, split: Split) -> tuple[str, ...]:
+        return ("clean", "noisy") if split == "val" else ()
+
+
+class TwoValSets(ToyDataModule):
+    def val_dataloader(self) -> Any:
+        clean: Any = self.datasets["val"]
+        noisy = InMemoryDataset(clean.inputs.neg(), clean.targets)
+        return [DataLoader(dataset, batch_size=4, collate_fn=collate) for dataset in (clean, noisy)]
+
+
+@runs_a_trainer
+def test_several_datasets_of_a_split_have_results_of_their_own(tmp_path: Path) -> None:
+    trainer, module = quiet_trainer(tmp_path), toy_module()
+    datamodule = TwoValSets(TwoValSetsConfig(), ToyTaskConfig())
+
+    trainer.validate(module, datamodule=datamodule, verbose=False)
+
+    values = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    dataset: Any = datamodule.datasets["val"]
+    for name, inputs in (("clean", dataset.inputs), ("noisy", -dataset.inputs)):
+        right = (module(inputs)["logits"].argmax(dim=1) == dataset.targets).float().mean()
+        assert values[f"val/{name}/accuracy"] == pytest.approx(float(right))
+    assert values.keys() == {f"val/{name}/{what}" for name in ("clean", "noisy") for what in ("accuracy", "loss")}
 
 
 @runs_a_trainer

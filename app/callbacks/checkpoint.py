@@ -1,0 +1,17 @@
+"""`RunCheckpoint`: Lightning's `ModelCheckpoint`, whose `last.ckpt` is the last state and not the last improvement."""
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+
+class RunCheckpoint(ModelCheckpoint):
+    """Saves `last.ckpt` whenever it looks for a new best one, also if there is none.
+
+    Lightning 2.6 writes it only together with a best one: a run that is killed would lose every epoch since.
+    """
+
+    def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
+        super()._save_topk_checkpoint(trainer, monitor_candidates)
+        # By this Lightning knows whether there is something to save as the last.
+        self._last_global_step_saved = trainer.global_step
