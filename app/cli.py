@@ -165,6 +165,11 @@ def _unfit(command: str, config: RunConfig) -> Iterator[Problem]:
     elif command in ("train", "find-lr") and config.checkpoint is not None:
         message = "is for `app test` and `app predict`; a training goes on from resume_path=<file or run directory>"
         yield Problem(path="checkpoint", message=message)
+    elif command == "find-lr" and config.resume_path is not None:
+        message = (
+            "brings a learning rate of its own; load_checkpoint.base_ckpt_path=<file> searches one for its weights"
+        )
+        yield Problem(path="resume_path", message=message)
     elif command == "checkpoint plan" and config.load_checkpoint is None:
         message = "needs the files to plan with: load_checkpoint.base_ckpt_path=<file>"
         yield Problem(path="load_checkpoint", message=message)

@@ -94,10 +94,13 @@ def _add_with_bases(name: str, opened: list[str], found: dict[str, Experiment], 
 def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
     """Put what an experiment sets over what is set already, mappings entry by entry.
 
-    What has an `id` is an option chosen anew: nothing of the one before it stays.
+    What has an `id` is an option chosen anew: nothing of the one before it stays. An empty mapping empties the one
+    that is there, unless that is an option, whose fields keep their values.
     """
     for key, value in values.items():
-        if isinstance(value, dict) and isinstance(into.get(key), dict) and not _chooses_anew(value, into[key]):
+        if value == {} and isinstance(into.get(key), dict) and "_target_" not in into[key]:
+            into[key] = {}
+        elif isinstance(value, dict) and isinstance(into.get(key), dict) and not _chooses_anew(value, into[key]):
             merge(value, into[key])
         else:
             into[key] = deepcopy(value)

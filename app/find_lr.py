@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import torch
 from lightning import LightningModule, Trainer, seed_everything
@@ -22,6 +22,7 @@ from app.builders.callbacks import build_callbacks
 from app.builders.run import DONE_BY_THE_MODULE, build_datamodule, build_module
 from app.builders.trainer import build_trainer, route_lightning_logging
 from app.callbacks.finite_loss import FiniteLoss, NonFiniteLossError
+from app.checkpoints.merging import load_into
 from app.compose import Composed
 from app.models.named_parameters import bare
 from app.run_directory import value_sources, write_record
@@ -156,8 +157,11 @@ def range_test(config: RunConfig, folder: Path) -> RangeTest:
         loggers=[],
         run_directory=folder,
     )
+    module = build_module(config)
+    if config.load_checkpoint is not None:
+        load_into(cast(Any, module).model, config.load_checkpoint)
     try:
-        trainer.fit(model=build_module(config), datamodule=build_datamodule(config))
+        trainer.fit(model=module, datamodule=build_datamodule(config))
     except NonFiniteLossError:
         log.info("the search ends at a learning rate of %s: the loss is no number any more", _short(rising.rate))
     finite = [math.isfinite(loss) for loss in rising.losses]

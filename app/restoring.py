@@ -1,5 +1,6 @@
 """A run as a checkpoint describes it, weights included: the checkpoint is all that is needed."""
 
+import os
 from collections.abc import Sequence
 
 from app.builders.run import Run, load_from_config
@@ -11,7 +12,7 @@ from app.overrides import quoted
 from app.schemas.run import RunConfig
 
 
-def config_of(path: str, overrides: Sequence[str] = ()) -> RunConfig:
+def config_of(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> RunConfig:
     """The config of the run that wrote a checkpoint, changed by overrides, and checked as a whole.
 
     Raises:
@@ -19,13 +20,14 @@ def config_of(path: str, overrides: Sequence[str] = ()) -> RunConfig:
         ConfigError: when the config does not pass the gate: an override is wrong, or it was stored by a version whose
             fields were others; each problem says which.
     """
+    path = os.fspath(path)
     if read_contents(path).config is None:
         message = "holds no config: it was not saved by a run of this project"
         raise CheckpointError(path, f"{message}; load_checkpoint.base_ckpt_path takes weights from anywhere")
     return compose([f"checkpoint={quoted(path)}", *overrides]).config
 
 
-def load_from_checkpoint(path: str, overrides: Sequence[str] = ()) -> Run:
+def load_from_checkpoint(path: str | os.PathLike[str], overrides: Sequence[str] = ()) -> Run:
     """The run that wrote a checkpoint, its module with the checkpoint's weights.
 
     For testing, predicting and looking inside: `trainer, module, datamodule = load_from_checkpoint(path)`. To go on
@@ -40,6 +42,7 @@ def load_from_checkpoint(path: str, overrides: Sequence[str] = ()) -> Run:
             than the overrides describe.
         ConfigError: when the config does not pass the gate.
     """
+    path = os.fspath(path)
     run = load_from_config(config_of(path, overrides))
     load_weights(run.module, path)
     return run

@@ -70,6 +70,8 @@ def running(composed: Composed, run_directory: str) -> Iterator[tuple[Run, dict[
         said = "\n".join([f"{type(error).__name__}: {first_line(error)}", *getattr(error, "__notes__", ())])
         raise AppError(f"{said}\nwhere it happened: {shown(file)}") from error
     finally:
+        if run is not None:
+            result = {"epochs": run.trainer.current_epoch, "steps": run.trainer.global_step} | result
         close_loggers(loggers, failed=result["status"] != "completed")
         result["seconds"] = round(time.monotonic() - started, 1)
         if run is None or run.trainer.is_global_zero:

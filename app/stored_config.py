@@ -4,21 +4,24 @@ So a checkpoint alone is enough, and what is typed beside it changes what it say
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, fields
+from typing import Any, Final, cast
 
 from omegaconf import MISSING
 
 from app.experiments import Experiment
 from app.overrides import Override
 from app.schemas.plain import MASK, to_plain
-from app.schemas.problems import ConfigError, Path, Problem, dotted
+from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.validation import Sources
 
-_RESTORED = ("optimizer_spec", "scheduler_spec", "optimizers")
+_RESTORED: Final = ("optimizer_spec", "scheduler_spec", "optimizers", "seed_params")
 """The parts of a config whose live objects a resumed run gets back as they were, settings included."""
+
+_MAY_BE_NONE: Final = ("scheduler_spec", "load_checkpoint")
+_TEXTS: Final = ("resume_path", "checkpoint")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +29,7 @@ class StoredConfig:
     """A config as a checkpoint holds it."""
 
     path: str
-    """The file that it was read from."""
+    """The file that it was read from, as messages may show it."""
 
     tree: dict[str, Any]
 
@@ -40,10 +43,9 @@ class StoredConfig:
         plain = to_plain(config)
         for part in _RESTORED:
             for path in _differing(self.tree.get(part), plain[part], (part,)):
-                anew = (
-                    f"instead of resume_path, load_checkpoint.base_ckpt_path={self.path} starts anew from its weights"
-                )
-                message = f"comes with the checkpoint, so that a change would have no effect; {anew}"
+                anew = f"load_checkpoint.base_ckpt_path={self.path} starts anew from its weights"
+                vain = "comes with the checkpoint, so that a change would have no effect"
+                message = f"{vain}; instead of resume_path, {anew}"
                 yield Problem(path=dotted(path), message=message, source=sources.of(path))
 
 
@@ -67,21 +69,60 @@ def stored_config(overrides: Sequence[Override], experiments: Sequence[Experimen
 
 def _read(key: str, path: str, source: str) -> StoredConfig | None:
     # Needed by no run that starts anew.
-    from app.checkpoints.contents import for_measuring, read_contents
+    from app.checkpoints.contents import KEY, for_measuring, read_contents
     from app.checkpoints.finding import find_checkpoint
-    from app.checkpoints.opening import CheckpointError
+    from app.checkpoints.opening import CheckpointError, without_user_info
 
+    source = without_user_info(source)
     try:
         file = find_checkpoint(path).path if key == "resume_path" else path
-        config = read_contents(file).config
+        contents = read_contents(file)
     except CheckpointError as error:
         raise ConfigError([Problem(path=key, message=str(error), source=source)]) from error
-    if config is None:
+    file = without_user_info(file)
+    described = contents.values.get(KEY)
+    config = contents.config
+    if config is None and (not isinstance(described, dict) or described.get("config") is None):
         return None
+    faults = ["it is no mapping"] if config is None else list(_faults(config))
+    if config is None or faults:
+        message = "holds a config that was not stored by a run of this project"
+        raise ConfigError([Problem(path=key, message=f"{file}: {message}: {fault}", source=source) for fault in faults])
     tree = _without_masks(for_measuring(config) if key == "checkpoint" else config)
     # These said what that run was to start from. It is over.
     tree.update({"checkpoint": None, "resume_path": None})
-    return StoredConfig(path=file, tree=tree, resumed=key == "resume_path")
+    return StoredConfig(path=file, tree=_without_places(tree), resumed=key == "resume_path")
+
+
+def _faults(config: dict[str, Any]) -> Iterator[str]:
+    """Because of what a config is not one that a run has stored, so far as the gate cannot say it."""
+    task = config.get("task")
+    if not isinstance(task, dict) or not isinstance(task.get("name"), str):
+        yield "task should be a mapping with a name"
+    for name in (field.name for field in fields(cast(Any, RunConfig)) if field.name not in ("task", *_TEXTS)):
+        part = config.get(name, {})
+        if not isinstance(part, dict) and not (part is None and name in _MAY_BE_NONE):
+            yield f"{name} should be a mapping{' or null' if name in _MAY_BE_NONE else ''}, not {show(part)}"
+    for path in _interpolating(config, ()):
+        yield f"{dotted(path)} should be the value itself, not what ${{…}} stands for on this machine"
+
+
+def _interpolating(value: object, path: Path) -> Iterator[Path]:
+    """Where a text would be resolved: it could bring any variable of the environment into the run's files."""
+    if isinstance(value, str) and "${" in value:
+        yield path
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _interpolating(key, (*path, str(key)))
+        yield from _interpolating(item, (*path, key if isinstance(key, int) else str(key)))
+
+
+def _without_places(tree: dict[str, Any]) -> dict[str, Any]:
+    """The config less the folders it wrote to: a file from elsewhere must not choose where files go here."""
+    for callback in tree.get("callbacks", {}).values():
+        if isinstance(callback, dict):
+            callback.pop("dirpath", None)
+    return {key: value for key, value in tree.items() if key != "run_directory"}
 
 
 def _differing(one: Any, other: Any, path: Path) -> Iterator[Path]:

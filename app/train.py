@@ -11,9 +11,12 @@ from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveragi
 from app.builders.run import Run
 from app.builders.trainer import build_trainer
 from app.callbacks.stop_at_batch_end import StopAtBatchEnd
+from app.checkpoints.contents import read_contents
 from app.checkpoints.finding import find_checkpoint
 from app.checkpoints.merging import load_into, load_weights
+from app.checkpoints.opening import CheckpointError
 from app.compose import Composed
+from app.models.named_parameters import abbreviated
 from app.predictions import write_predictions
 from app.running import leave_process_group, running
 from app.schemas.run import RunConfig
@@ -35,6 +38,10 @@ def train(composed: Composed, run_directory: str) -> float | None:
             _verify_test_split(run)
         start = _start(run, config)
         run.trainer.fit(model=run.module, datamodule=run.datamodule, ckpt_path=start, weights_only=True)
+        if start is not None and run.trainer.global_step == read_contents(start).global_step:
+            log.warning(
+                "nothing was left to train: the checkpoint is at the end that trainer.max_epochs or max_steps set"
+            )
         best = _averaged_checkpoint(run.trainer) or _best_checkpoint(run.trainer)
         score = _score(run.trainer, config.task.monitor)
         result |= {
@@ -76,12 +83,26 @@ def _start(run: Run, config: RunConfig) -> str | None:
         for skipped in found.skipped:
             log.warning("passed over: %s", skipped)
         log.info("goes on from %s, after %s steps", found.path, found.step)
+        _refuse_another_model(run, found.path)
         if config.load_checkpoint is not None:
             log.info("load_checkpoint is not applied: all weights are those of the checkpoint")
         return found.path
     if config.load_checkpoint is not None:
         load_into(run.module.model, config.load_checkpoint)  # type: ignore[arg-type]  # every module here has a model
     return None
+
+
+def _refuse_another_model(run: Run, path: str) -> None:
+    """Say so before anything is loaded, where Lightning would list every tensor."""
+    stored, ours = read_contents(path).weights, run.module.state_dict()
+    other = [
+        name
+        for name in {**ours, **stored}
+        if name not in ours or name not in stored or tuple(ours[name].shape) != tuple(stored[name].shape)
+    ]
+    if other:
+        message = f"holds the weights of another model than {type(run.module).__name__}: {abbreviated(other)} differ"
+        raise CheckpointError(path, f"{message}; resume with the options it was trained with")
 
 
 def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[str, Any]) -> None:

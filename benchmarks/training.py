@@ -11,6 +11,7 @@ included.
 import argparse
 import platform
 import statistics
+import sys
 import time
 import warnings
 from typing import Any, Final, cast
@@ -145,6 +146,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     warnings.filterwarnings("ignore")
     print(f"torch {torch.__version__}, Python {platform.python_version()}, {torch.get_num_threads()} threads")
+    missed = False
     for module in MODULES:
         for name, overrides in CASES.items():
             words = [f"module={module}", *RUN, *overrides]
@@ -155,7 +157,9 @@ def main() -> None:
             ratio = statistics.median(one / other for one, other in zip(ours, theirs, strict=True))
             times = f"{statistics.median(ours):.3f} s against {statistics.median(theirs):.3f} s an epoch"
             verdict = "within" if ratio <= TARGET else "MISSES"
+            missed |= ratio > TARGET
             print(f"{module}, {name}: {ratio:.3f} times ({times}; {verdict} {TARGET})")
+    sys.exit(missed)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import pytest
 import torch
 import yaml
 
-from app import load_from_checkpoint
+from app import load_config, load_from_checkpoint
 from app.cli import main
 
 RUN = ["module=digits/mlp", "module.model_config.hidden_dims=[16]", "trainer.max_epochs=2", "callbacks=[checkpoint]"]
@@ -195,6 +195,19 @@ def test_the_learning_rate_finder_leaves_a_table_and_a_plot(capsys: pytest.Captu
             ["checkpoint", "plan", "-m", "load_checkpoint.base_ckpt_path=a,b"],
             "load_checkpoint.base_ckpt_path: no file 'a'",
         ),
+        (["find-lr", "resume_path=first"], "resume_path: brings a learning rate of its own"),
+        (
+            ["load_checkpoint.base_ckpt_path=first/checkpoints/last.ckpt", "load_checkpoint.exclude_keys=[head]"],
+            "load_checkpoint.strict: true allows nothing to be left out, as exclude_keys does; expected false",
+        ),
+        (
+            ["callbacks.checkpoint.every_n_train_steps=5", "callbacks.checkpoint.save_top_k=2"],
+            "callbacks.checkpoint.filename: 'epoch_{epoch:03d}' is one name",
+        ),
+        (
+            ["callbacks.checkpoint.every_n_train_steps=5"],
+            "callbacks.checkpoint: ranks what every_n_train_steps saves within an epoch by val/loss",
+        ),
         (["checkpoint", "plan"], "load_checkpoint: needs the files to plan with"),
         (["checkpoint", "paln"], "app checkpoint needs a second word; did you mean 'plan'?"),
         (["checkpoint"], "app checkpoint needs a second word: 'plan'"),
@@ -206,3 +219,34 @@ def test_a_command_that_lacks_something_is_answered_with_status_2(
 ) -> None:
     assert main(words) == 2
     assert message in capsys.readouterr().err
+
+
+def test_an_empty_mapping_empties_the_one_that_is_there() -> None:
+    assert {*load_config(["experiment=digits/metric_learning"]).optimizers} == {"centres"}
+    assert load_config(["experiment=digits/metric_learning", "optimizers={}"]).optimizers == {}
+    one = load_config(["joint_loss.losses={}", "joint_loss.losses.main={id: cross_entropy}"])
+    assert {*one.joint_loss.losses} == {"main"}
+
+
+def test_a_resumed_run_says_when_nothing_was_left_to_train(tmp_path: Path) -> None:
+    assert main(["resume_path=first", f"hydra.run.dir={tmp_path}"]) == 0
+    assert "nothing was left to train" in (tmp_path / "app.log").read_text()
+
+
+def test_another_model_is_refused_before_its_weights_are_loaded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["resume_path=first", "trainer.max_epochs=3", "module.model_config.hidden_dims=[8]"]
+    assert main([*words, f"hydra.run.dir={tmp_path}"]) == 1
+    assert "holds the weights of another model than MLPModule" in capsys.readouterr().err
+
+
+def test_the_search_for_a_learning_rate_starts_from_the_first_weights(tmp_path: Path) -> None:
+    for name, more in (("random", []), ("trained", ["load_checkpoint.base_ckpt_path=first/checkpoints/last.ckpt"])):
+        assert main(["find-lr", *RUN, *more, "find_lr.steps=20", f"hydra.run.dir={tmp_path / name}"]) == 0
+
+    random, trained = (
+        float((tmp_path / name / "lr_find.csv").read_text().splitlines()[1].split(",")[1])
+        for name in ("random", "trained")
+    )
+    assert trained < 0.6 * random

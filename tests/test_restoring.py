@@ -10,6 +10,7 @@ from app.checkpoints.opening import CheckpointError
 from app.compose import load_config
 from app.predictions import write_predictions
 from app.restoring import config_of, load_from_checkpoint
+from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import ConfigError
 
@@ -38,7 +39,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Run, str]:
 
 def test_a_checkpoint_is_all_that_is_needed(trained: tuple[Run, str]) -> None:
     run, file = trained
-    trainer, module, datamodule = load_from_checkpoint(file)
+    trainer, module, datamodule = load_from_checkpoint(Path(file))
     before = run.module.state_dict()
     assert list(module.state_dict()) == list(before)
     assert all(torch.equal(value, before[name]) for name, value in module.state_dict().items())
@@ -47,7 +48,7 @@ def test_a_checkpoint_is_all_that_is_needed(trained: tuple[Run, str]) -> None:
     with torch.no_grad():
         assert torch.equal(module.eval()(batch[0])["logits"], run.module.eval()(batch[0])["logits"])
     assert trainer.max_epochs == 1
-    assert config_of(file).checkpoint == file
+    assert config_of(file).checkpoint == config_of(Path(file)).checkpoint == file
 
 
 def test_predictions_come_from_the_checkpoint_alone(trained: tuple[Run, str], tmp_path: Path) -> None:
@@ -98,3 +99,92 @@ def test_a_checkpoint_of_another_project_says_what_it_is_good_for(tmp_path: Path
     torch.save({"state_dict": {"a": torch.ones(1)}}, tmp_path / "foreign.ckpt")
     with pytest.raises(CheckpointError, match=r"foreign\.ckpt: holds no config: .*load_checkpoint\.base_ckpt_path"):
         load_from_checkpoint(str(tmp_path / "foreign.ckpt"))
+
+
+def changed(file: str, folder: Path, **parts: object) -> str:
+    """A copy of a checkpoint with other parts in its config; `config` for another config."""
+    content = torch.load(file, weights_only=True)
+    if "config" in parts:
+        content[KEY]["config"] = parts["config"]
+    else:
+        content[KEY]["config"].update(parts)
+    torch.save(content, folder / "changed.ckpt")
+    return str(folder / "changed.ckpt")
+
+
+@pytest.mark.parametrize("key", ["checkpoint", "resume_path"])
+@pytest.mark.parametrize(
+    ("parts", "path"),
+    [
+        ({"run_directory": {"root": "${oc.env:SECRET}"}}, "run_directory.root"),
+        ({"callbacks": {"checkpoint": {"dirpath": "s3://b/${oc.env:SECRET}"}}}, "callbacks.checkpoint.dirpath"),
+        ({"metrics": {"a": {"labels": ["x", "${oc.env:SECRET}"]}}}, "metrics.a.labels[1]"),
+    ],
+)
+def test_a_stored_config_reads_nothing_from_the_environment(
+    trained: tuple[Run, str],
+    key: str,
+    parts: dict[str, object],
+    path: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("SECRET", "hunter2")
+    file = changed(trained[1], tmp_path, **parts)
+    with pytest.raises(ConfigError) as caught:
+        load_config([f'{key}="{file}"'])
+    (problem,) = caught.value.problems
+    assert problem.path == key
+    assert problem.message.startswith(f"{file}: ")
+    assert f"{path} should be the value itself" in problem.message
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_stored_config_does_not_choose_where_files_go(trained: tuple[Run, str], tmp_path: Path) -> None:
+    stored = torch.load(trained[1], weights_only=True)[KEY]["config"]
+    assert stored["run_directory"]["root"] != "runs"
+    callbacks = to_plain(load_config(["callbacks=[checkpoint]", "callbacks.checkpoint.dirpath=elsewhere"]))["callbacks"]
+    file = changed(trained[1], tmp_path, callbacks=callbacks)
+    for key in ("checkpoint", "resume_path"):
+        config = load_config([f'{key}="{file}"'])
+        assert config.run_directory.root == "runs"
+        assert getattr(config.callbacks["checkpoint"], "dirpath", "") is None
+    words = [f'checkpoint="{file}"', "run_directory.root=mine", "callbacks.checkpoint.dirpath=here"]
+    config = load_config(words)
+    assert (config.run_directory.root, getattr(config.callbacks["checkpoint"], "dirpath", "")) == ("mine", "here")
+
+
+@pytest.mark.parametrize(
+    ("parts", "message"),
+    [
+        ({"config": {}}, "task should be a mapping with a name"),
+        ({"config": ["task"]}, "it is no mapping"),
+        ({"config": "task"}, "it is no mapping"),
+        ({"task": None}, "task should be a mapping with a name"),
+        ({"task": "digits"}, "task should be a mapping with a name"),
+        ({"task": {"name": 3}}, "task should be a mapping with a name"),
+        ({"module": None}, "module should be a mapping, not null"),
+        ({"module": [1]}, "module should be a mapping, not "),
+        ({"callbacks": ["checkpoint"]}, "callbacks should be a mapping, not "),
+        ({"scheduler_spec": 3}, "scheduler_spec should be a mapping or null, not 3"),
+        ({"logger": 1.5}, "logger should be a mapping, not 1.5"),
+    ],
+)
+@pytest.mark.parametrize("key", ["checkpoint", "resume_path"])
+def test_a_config_that_no_run_has_stored_is_refused_by_name(
+    trained: tuple[Run, str], key: str, parts: dict[str, object], message: str, tmp_path: Path
+) -> None:
+    file = changed(trained[1], tmp_path, **parts)
+    with pytest.raises(ConfigError) as caught:
+        load_config([f'{key}="{file}"', "module=digits/mlp"])
+    problem = caught.value.problems[0]
+    assert problem.path == key
+    assert problem.message.startswith(f"{file}: holds a config that was not stored by a run of this project: ")
+    assert message in problem.message
+
+
+def test_a_password_in_an_address_is_not_shown() -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(["resume_path=nosuch://user:hunter2@host/a.ckpt"])
+    assert "nosuch://********@host/a.ckpt" in str(caught.value)
+    assert "hunter2" not in str(caught.value)

@@ -18,7 +18,7 @@ from app.checkpoints.inert_pickle import (
     UnreadablePickleError,
     read_pickle,
 )
-from app.checkpoints.opening import CheckpointError, opened
+from app.checkpoints.opening import CheckpointError, opened, without_user_info
 from app.run_directory import git_state, package_versions
 from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, secrets_of, to_plain
@@ -93,16 +93,25 @@ def read_contents(path: str) -> CheckpointContents:
         CheckpointError: when there is no such file, or it is no checkpoint, or a damaged one.
     """
     with opened(path) as file:
-        try:
-            values = read_pickle(_pickle(file))
-        except UnreadablePickleError as error:
-            raise CheckpointError(path, f"is no checkpoint that can be read: {error}") from error
-        except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
-            raise CheckpointError(path, f"is damaged: {first_line(error)}") from error
-        except OSError as error:
-            raise CheckpointError(path, f"cannot be read: {error.strerror or first_line(error)}") from error
-        except Exception as error:  # what a protocol of fsspec raises while reading
-            raise CheckpointError(path, f"cannot be read: {type(error).__name__}: {first_line(error)}") from error
+        return contents_of(file, path)
+
+
+def contents_of(file: BinaryIO, path: str) -> CheckpointContents:
+    """What the open file of a checkpoint holds; `read_contents` of a file that is read for more than that.
+
+    Raises:
+        CheckpointError: when it is no checkpoint, or a damaged one.
+    """
+    try:
+        values = read_pickle(_pickle(file))
+    except UnreadablePickleError as error:
+        raise CheckpointError(path, f"is no checkpoint that can be read: {error}") from error
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, ValueError, RuntimeError) as error:
+        raise CheckpointError(path, f"is damaged: {first_line(error)}") from error
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read: {error.strerror or first_line(error)}") from error
+    except Exception as error:  # what a protocol of fsspec raises while reading
+        raise CheckpointError(path, f"cannot be read: {type(error).__name__}: {first_line(error)}") from error
     if not isinstance(values, dict):
         raise CheckpointError(path, f"expected a mapping of a run's state, found {_kind(values)}")
     state = values.get("state_dict", values)
@@ -230,4 +239,4 @@ def _of_type(cls: type, value: Any) -> Any:
 def _masked(word: str, secrets: Sequence[str]) -> str:
     for secret in secrets:
         word = word.replace(secret, MASK) if secret else word
-    return word
+    return without_user_info(word)

@@ -3,15 +3,15 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Final
 
-from app.checkpoints.contents import read_contents
+from app.checkpoints.contents import CheckpointContents, contents_of, read_contents
 from app.checkpoints.manifest import Entry, entries_of, local, real, verify
-from app.checkpoints.opening import CheckpointError, is_remote, opened
+from app.checkpoints.opening import CheckpointError, is_remote, located, opened
+from app.checkpoints.resume_state import OPTIMIZERS, fault_in
 
 _ENDING: Final = ".ckpt"
 _FOLDER: Final = "checkpoints"
-_OPTIMIZERS: Final = "optimizer_states"
 
 
 @dataclass(frozen=True)
@@ -74,16 +74,16 @@ def find_checkpoint(resume_path: str) -> Found:
 def _is_folder(path: str) -> bool:
     if not is_remote(path):
         return local(path).is_dir()
-    filesystem, name = _located(path)
-    return bool(filesystem.isdir(name))
+    with located(path) as (filesystem, name):
+        return bool(filesystem.isdir(name))
 
 
 def _files(folder: str) -> list[str]:
     """The checkpoints in a folder, or else in its folder of checkpoints; links to another of them are left out."""
     for place in (folder, f"{folder.rstrip('/')}/{_FOLDER}"):
         if is_remote(place):
-            filesystem, name = _located(place)
-            found = [filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{name}/*{_ENDING}")]
+            with located(place) as (filesystem, name):
+                found = [filesystem.unstrip_protocol(file) for file in filesystem.glob(f"{name}/*{_ENDING}")]
         else:
             files = sorted(local(place).glob(f"*{_ENDING}"))
             inside = {file for file in files if not file.is_symlink()}
@@ -99,30 +99,24 @@ def _resolved(files: set[Path]) -> set[Path]:
 
 def _promised(file: str) -> tuple[Entry, ...]:
     """What a checkpoint may turn out to be; without a manifest, what it says of itself."""
-    return entries_of(real(file)) or (_own_words(file),)
+    return entries_of(real(file)) or (_own_words(file, read_contents(file)),)
 
 
-def _own_words(file: str) -> Entry:
-    contents = read_contents(file)
+def _own_words(file: str, contents: CheckpointContents) -> Entry:
     if contents.global_step is None or contents.epoch is None:
         raise CheckpointError(file, "says neither its epoch nor its step")
     saved = "" if is_remote(file) else datetime.fromtimestamp(local(file).stat().st_mtime, UTC).isoformat()
-    resumable = _OPTIMIZERS in contents.values
+    resumable = OPTIMIZERS in contents.values
     return Entry(step=contents.global_step, epoch=contents.epoch, saved=saved, digest="", resumable=resumable)
 
 
 def _verified(file: str) -> Entry:
     with opened(file, whole=True) as content:
         entry = verify(file, content)
-    entry = entry or _own_words(file)
+        contents = contents_of(content, file)
+    entry = entry or _own_words(file, contents)
     if not entry.resumable:
         raise CheckpointError(file, "holds the weights alone, from which no run can go on; load_checkpoint takes them")
+    if fault := fault_in(contents.values):
+        raise CheckpointError(file, f"holds no state that a run can go on from: {fault}")
     return entry
-
-
-def _located(path: str) -> tuple[Any, str]:
-    """The file system of an address, and the path in it."""
-    from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # it ships no types; and is slow to import
-
-    filesystem, name = url_to_fs(path)
-    return filesystem, name

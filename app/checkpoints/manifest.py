@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from app.checkpoints.contents import damage
-from app.checkpoints.opening import CheckpointError, is_remote
+from app.checkpoints.opening import CheckpointError, MissingCheckpointError, is_remote, located
+from app.schemas.problems import first_line
 
 SUFFIX: Final = ".sha256"
 """What a manifest's name adds to its checkpoint's."""
@@ -151,10 +152,10 @@ def _content(file: str) -> bytes | None:
     try:
         if not is_remote(file):
             return local(file).read_bytes()
-        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # it ships no types; and is slow to import
-
-        filesystem, path = url_to_fs(file)
-        content: bytes = filesystem.cat_file(path)
-    except (FileNotFoundError, NotADirectoryError):
+        with located(file) as (filesystem, path):
+            content: bytes = filesystem.cat_file(path)
+            return content
+    except (FileNotFoundError, NotADirectoryError, MissingCheckpointError):
         return None
-    return content
+    except OSError as error:
+        raise CheckpointError(file, f"cannot be read: {error.strerror or first_line(error)}") from error

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from app.checkpoints.contents import damage, is_archive
-from app.checkpoints.opening import CheckpointError, opened
+from app.checkpoints.opening import CheckpointError, opened, without_user_info
 from app.checkpoints.safetensors_file import SAFETENSORS, read_safetensors
 from app.checkpoints.storage import load_checkpoint
 from app.schemas.checkpoint import LoadCheckpointConfig, bare, is_within
@@ -107,8 +107,6 @@ class Merge:
         if self.load.strict:
             if missing := by_fate.get("missing"):
                 faults.append(f"no file has {_listed(missing)}")
-            if excluded := by_fate.get("excluded"):
-                faults.append(f"exclude_keys leaves out {_listed(excluded)}")
             faults += [
                 f"{file} has more than the model: {_listed(names)}"
                 for file, names in self.unexpected.items()
@@ -170,6 +168,7 @@ def merge(model: nn.Module, load: LoadCheckpointConfig) -> Merge:
     readings: list[Reading] = []
     for part, path in sources:
         weights = files[path] if path in files else files.setdefault(path, read_weights(path))
+        path = without_user_info(path)  # from here on it is only shown
         reading = read_for(weights, ours, part, load.renamed_prefixes, path)
         readings.append(reading)
         known = [name for name in reading.called if name in ours]

@@ -1,20 +1,26 @@
 """Opens a checkpoint wherever it lies: on this machine, or where fsspec reads from. Nothing here imports torch."""
 
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import Any, BinaryIO, Final, cast
 
+from app.schemas.plain import MASK
 from app.schemas.problems import AppError, first_line
+
+_WEB: Final = ("http://", "https://")
+_FETCHING: Final = "cannot be fetched"
+_USER_INFO: Final = re.compile(r"(?<=://)[^/?#\s]*@")
 
 
 class CheckpointError(AppError):
-    """A checkpoint that cannot be read, or not be used as it was asked for."""
+    """A checkpoint that cannot be read, or not be used as it was asked for; names and passwords in it are masked."""
 
     def __init__(self, path: str, message: str) -> None:
-        self.path, self.message = path, message
-        super().__init__(f"{path}: {message}")
+        self.path, self.message = without_user_info(path), without_user_info(message)
+        super().__init__(f"{self.path}: {self.message}")
 
     def __reduce__(self) -> tuple[type["CheckpointError"], tuple[str, str]]:
         return type(self), (self.path, self.message)
@@ -46,6 +52,40 @@ def is_remote(path: str) -> bool:
     return "://" in path and not path.startswith("file://")
 
 
+def without_user_info(text: str) -> str:
+    """The text as it may be shown and stored: less the name and password that addresses in it log in with."""
+    return _USER_INFO.sub(f"{MASK}@", text)
+
+
+@contextmanager
+def located(path: str, *, failing: str = _FETCHING) -> Iterator[tuple[Any, str]]:
+    """The file system of an address, and the path in it; whatever goes wrong with them is a `CheckpointError`.
+
+    Args:
+        path: One address.
+        failing: What an error means: `could not be saved`.
+
+    Raises:
+        MissingCheckpointError: when there is no such file.
+        CheckpointError: when the address is none, its protocol's package is missing, or the server refuses or is gone.
+    """
+    if "::" in path:
+        # Such a chain can name a list of references that is itself fetched, in which fsspec runs templates.
+        raise CheckpointError(path, "expected one address, found a chain of several joined by '::'")
+    try:
+        from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # it ships no types; and is slow to import
+
+        filesystem, name = url_to_fs(path, **_options(path))
+        yield filesystem, name
+    except CheckpointError:
+        raise
+    except Exception as error:  # every protocol has errors of its own, a missing package among them
+        cause = _first(error)
+        if failing == _FETCHING and _is_missing(path, error, cause):
+            raise MissingCheckpointError(path, "no such file") from error
+        raise CheckpointError(path, f"{failing}: {type(cause).__name__}: {first_line(cause)}") from error
+
+
 def _local(path: str) -> BinaryIO:
     try:
         return Path(path.removeprefix("file://")).expanduser().open("rb")
@@ -58,35 +98,30 @@ def _local(path: str) -> BinaryIO:
 
 
 def _remote(path: str, *, whole: bool) -> BinaryIO:
-    if "::" in path:
-        # Such a chain can name a list of references that is itself fetched, in which fsspec runs templates.
-        raise CheckpointError(path, "expected one address, found a chain of several joined by '::'")
-    import fsspec  # type: ignore[import-untyped]  # it ships no types; and is slow to import
-
-    try:
-        system, name = fsspec.core.url_to_fs(path, **_options(path))
+    with located(path) as (filesystem, name):
         if not whole:
-            file = system.open(name, "rb")
+            file = filesystem.open(name, "rb")
             if _seekable(file):
                 return cast(BinaryIO, file)
             file.close()
-        return _copied(system, name)
-    except Exception as error:  # every protocol has errors of its own, a missing package among them
-        cause = _first(error)
-        if isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == 404:
-            raise MissingCheckpointError(path, "no such file") from error
-        raise CheckpointError(path, f"cannot be fetched: {type(cause).__name__}: {first_line(cause)}") from error
+        return _copied(filesystem, name)
+
+
+def _is_missing(path: str, error: Exception, cause: BaseException) -> bool:
+    if path.startswith(_WEB):
+        return isinstance(cause, FileNotFoundError) or getattr(cause, "status", None) == 404
+    return isinstance(error, FileNotFoundError)
 
 
 def _first(error: BaseException) -> BaseException:
-    """What an error goes back to: fsspec says of a server that does not answer that there is no such file."""
+    """What an error goes back to: fsspec says of a web server that does not answer that there is no such file."""
     while error.__cause__ is not None:
         error = error.__cause__
     return error
 
 
 def _options(path: str) -> dict[str, Any]:
-    if not path.startswith(("http://", "https://")):
+    if not path.startswith(_WEB):
         return {}
     from aiohttp import ClientTimeout  # comes with fsspec[http]
 
@@ -104,8 +139,8 @@ def _seekable(file: Any) -> bool:
     return True
 
 
-def _copied(system: Any, name: str) -> BinaryIO:
+def _copied(filesystem: Any, name: str) -> BinaryIO:
     with tempfile.TemporaryDirectory() as folder:
         copy = Path(folder, "checkpoint")
-        system.get_file(name, str(copy))
+        filesystem.get_file(name, str(copy))
         return copy.open("rb")  # which can be read although the folder goes

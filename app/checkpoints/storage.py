@@ -8,6 +8,7 @@ the file under the checkpoint's name is whole and its manifest agrees.
 import hashlib
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,12 +18,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Final, cast
 
 import torch
-from fsspec.core import url_to_fs  # type: ignore[import-untyped]  # it ships no types
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch.plugins import AsyncCheckpointIO
 
 from app.checkpoints.manifest import Entry, digest_of, entries_of, local, manifest_of, verify, written
-from app.checkpoints.opening import CheckpointError, is_remote, opened
+from app.checkpoints.opening import CheckpointError, is_remote, located, opened
 from app.schemas.problems import first_line
 
 if sys.platform != "win32":
@@ -73,9 +73,7 @@ class VerifiedCheckpointIO(CheckpointIO):
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:
         """Remove a checkpoint and then its manifest; nothing happens where there is none."""
         for file in (os.fspath(path), manifest_of(os.fspath(path))):
-            filesystem, name = url_to_fs(file)
-            if filesystem.lexists(name):
-                filesystem.rm(name, recursive=True)
+            (_remove_remotely if is_remote(file) else _remove_locally)(file)
 
 
 class AsyncVerifiedCheckpointIO(AsyncCheckpointIO):
@@ -157,19 +155,33 @@ def _save_locally(checkpoint: dict[str, Any], file: str) -> None:
 
 
 def _save_remotely(checkpoint: dict[str, Any], file: str) -> None:
-    filesystem, path = url_to_fs(file)
-    filesystem.makedirs(filesystem._parent(path), exist_ok=True)
-    before: tuple[Entry, ...] = ()
-    if filesystem.exists(path):
-        with suppress(CheckpointError):
-            before = entries_of(file) or ()
     content = BytesIO()
     entry = _write(checkpoint, content)
-    name = Path(path).name
-    _put(filesystem, manifest_of(path), written((*before, entry), name).encode())
-    _put(filesystem, path, content.getbuffer())
-    if before:
-        _put(filesystem, manifest_of(path), written((entry,), name).encode())
+    with located(file, failing="could not be saved") as (filesystem, path):
+        filesystem.makedirs(filesystem._parent(path), exist_ok=True)
+        before: tuple[Entry, ...] = ()
+        if filesystem.exists(path):
+            with suppress(CheckpointError):
+                before = entries_of(file) or ()
+        name = Path(path).name
+        _put(filesystem, manifest_of(path), written((*before, entry), name).encode())
+        _put(filesystem, path, content.getbuffer())
+        if before:
+            _put(filesystem, manifest_of(path), written((entry,), name).encode())
+
+
+def _remove_locally(file: str) -> None:
+    path = local(file)
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _remove_remotely(file: str) -> None:
+    with located(file, failing="could not be removed") as (filesystem, path):
+        if filesystem.lexists(path):
+            filesystem.rm(path, recursive=True)
 
 
 def _put(filesystem: Any, path: str, content: bytes | memoryview) -> None:

@@ -127,6 +127,17 @@ class CheckpointConfig(CallbackConfig):
         if len(names) > 1:
             yield names[1], f"cannot be combined with {names[0]}; set one of them to null"
 
+    def within_epochs(self) -> str | None:
+        """The field that has it save within epochs, if one does."""
+        return next((name for name in ("every_n_train_steps", "train_time_interval") if getattr(self, name)), None)
+
+    @rule("filename", "every_n_train_steps", "train_time_interval", "save_top_k")
+    def _file_names_tell_steps_apart(self) -> Iterator[Finding]:
+        interval = self.within_epochs()
+        if interval is not None and self.save_top_k not in (0, 1) and "{step" not in self.filename:
+            found = f"{show(self.filename)} is one name for all that {interval} saves in an epoch"
+            yield "filename", f"{found}; expected {{step}} in it, as in step_{{step:06d}}"
+
     @rule("filename", "auto_insert_metric_name")
     def _file_names_stay_in_the_folder(self) -> Iterator[Finding]:
         try:

@@ -57,6 +57,12 @@ class LoadCheckpointConfig:
             if message := _not_a_path(prefix) or (_not_a_path(instead) if instead else None):
                 yield ("renamed_prefixes", prefix), message
 
+    @rule("exclude_keys", "strict")
+    def exclusion_is_not_strict(self) -> Iterator[Finding]:
+        """What is left out is missing, which `strict` does not allow."""
+        if self.exclude_keys and self.strict:
+            yield "strict", "true allows nothing to be left out, as exclude_keys does; expected false"
+
     @rule("overridden_name2ckpt_path", "exclude_keys")
     def no_name_is_in_vain(self) -> Iterator[Finding]:
         """What an excluded part would have got from a file of its own, it does not get."""

@@ -164,6 +164,15 @@ def _switched_off(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[st
 def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
     sharded = trainer.strategy.startswith(_SHARDED)
     match config:
+        case CheckpointConfig():
+            interval = config.within_epochs()
+            monitor = str(config.monitor)
+            measured = (
+                config.every_n_train_steps is not None and config.every_n_train_steps == trainer.val_check_interval
+            )
+            if interval is not None and monitor.startswith(("val/", "train/")) and not measured:
+                found = f"ranks what {interval} saves within an epoch by {monitor}, which is known of other weights"
+                yield f"{found}; set monitor and mode to null, or trainer.val_check_interval to every_n_train_steps"
         case GradientAccumulationConfig():
             if trainer.accumulate_grad_batches != 1:
                 yield f"sets what trainer.accumulate_grad_batches={trainer.accumulate_grad_batches} sets too; keep one"

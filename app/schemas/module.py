@@ -19,6 +19,9 @@ class ModuleConfig:
     default_losses: ClassVar[tuple[str, ...]] = ("cross_entropy",)
     """The terms of `joint_loss` where nobody chooses others: options of the group `loss`."""
 
+    dense: ClassVar[bool] = False
+    """Whether its model scores every pixel, as metrics of masks need; a model made of parts says so by its head."""
+
     compute_loss_on_valid: bool = True
     """Compute the joint loss on the val split too; without it nothing logs `val/loss`, and validation is faster."""
 

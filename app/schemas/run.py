@@ -40,6 +40,7 @@ from app.schemas.schedulers import (
 from app.schemas.schema import Finding, is_schema, rule, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
+from app.schemas.task_fit import misfits
 from app.schemas.trainer import TrainerConfig
 from app.schemas.validation import check
 
@@ -190,6 +191,11 @@ class RunConfig:
                     meant = did_you_mean(output, there) or f"; there is {', '.join(there)}"
                     found = f"there is no output '{output}'{meant}"
                     yield (*path, "mapping", argument), found
+
+    @rule("task", "module", "joint_loss", "metrics")
+    def everything_fits_the_task(self) -> Iterator[Finding]:
+        """What is computed from targets of another kind or number fails at the first batch, or measures nothing."""
+        yield from misfits(self.task, self.module, self.joint_loss, self.metrics)
 
     @rule("task", "module", "joint_loss", "metrics")
     def names_are_logged_once(self) -> Iterator[Finding]:
@@ -391,7 +397,9 @@ def _too_short(spec: CosineAnnealingLRSpec, trainer: TrainerConfig) -> str | Non
 
 def groups_in_order() -> list[Group]:
     """The groups as a run's config has them, then those that are parts of parts."""
-    return [groups[name] for name in (*DEFAULT_OPTIONS, *(name for name in groups if name not in DEFAULT_OPTIONS))]
+    inner = [group for group in groups.values() if group.name not in DEFAULT_OPTIONS]
+    # Whichever of them was imported first.
+    return [*(groups[name] for name in DEFAULT_OPTIONS), *sorted(inner, key=lambda group: group.path[:-1])]
 
 
 def root_node() -> DictConfig:

@@ -429,6 +429,11 @@ def test_secrets_are_masked_in_what_is_stored(tmp_path: Path) -> None:
     assert contents.config["logger"]["wandb"]["api_key"] == MASK
 
 
+def test_what_addresses_log_in_with_is_masked_in_the_stored_overrides(config: RunConfig) -> None:
+    told = description(config, overrides=("resume_path=https://user:hunter2@host/a.ckpt", "a=b@c"))
+    assert told["overrides"] == [f"resume_path=https://{MASK}@host/a.ckpt", "a=b@c"]
+
+
 @pytest.mark.parametrize(("chosen", "kept"), [("[csv,wandb]", ["csv"]), ("[wandb]", ["csv"]), ("[]", [])])
 def test_measuring_needs_no_account(chosen: str, kept: list[str]) -> None:
     load = ["load_checkpoint.base_ckpt_path=a.ckpt", "callbacks=[]", "callbacks=[]"][: 1 if kept else 2]

@@ -1,16 +1,24 @@
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from copy import deepcopy
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import Any
 
 import pytest
 import torch
 
 from app.checkpoints.finding import find_checkpoint
-from app.checkpoints.manifest import manifest_of
+from app.checkpoints.manifest import Entry, manifest_of, written
 from app.checkpoints.opening import CheckpointError
 from app.checkpoints.storage import VerifiedCheckpointIO
+from tests.checkpoints.lightning_parts import trained
 from tests.checkpoints.test_storage import checkpoint, save
 
 
@@ -143,3 +151,133 @@ def test_finding_needs_no_torch(tmp_path: Path) -> None:
     )
 
     assert subprocess.check_output([sys.executable, "-c", code], text=True) == "3 False\n"
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What Lightning saves, read again."""
+    file = trained(tmp_path_factory.mktemp("whole"))[1]
+    assert find_checkpoint(str(file)).step == 2
+    return dict(torch.load(file, weights_only=True))
+
+
+BATCHES = "epoch_loop.batch_progress"
+
+
+@pytest.mark.parametrize(
+    ("place", "instead", "message"),
+    [
+        (("loops",), None, r"loops\.fit_loop should be a mapping"),
+        (("loops",), {"fit_loop": None}, r"loops\.fit_loop should be a mapping"),
+        (("loops", "fit_loop", BATCHES), [], f"{BATCHES}/total should count ready, started"),
+        (("loops", "fit_loop", BATCHES, "current", "ready"), "3", f"{BATCHES}/current should count"),
+        (("loops", "fit_loop", BATCHES, "is_last_batch"), 1, "in is_last_batch whether"),
+        (("loops", "fit_loop", "epoch_progress"), 3, "epoch_progress/total should count"),
+        (("loops", "fit_loop", "epoch_loop.state_dict"), {}, "_batches_that_stepped"),
+        (("state_dict",), {3: torch.ones(1)}, "should have texts for names, not 3"),
+        (("state_dict", "model.weight"), "none", r"should have a tensor under model\.weight"),
+        (("state_dict",), [], "state_dict should be a mapping"),
+        (("optimizer_states",), {}, "optimizer_states should be a list"),
+        (("optimizer_states",), [{"state": 3}], r"optimizer_states\[0\] should hold"),
+        (("lr_schedulers",), None, "lr_schedulers should be a list"),
+        (("callbacks",), 3, "callbacks should be a mapping"),
+        (("exact_resume",), {"moment": "batch_end"}, "exact_resume should hold moment, should_stop"),
+        (("epoch",), "1", "epoch should be a number"),
+        (("global_step",), -1, "global_step should be a number"),
+    ],
+)
+@pytest.mark.parametrize("has_manifest", [True, False])
+def test_a_file_without_a_whole_state_is_refused_by_name(
+    whole: dict[str, Any], place: tuple[str, ...], instead: object, message: str, has_manifest: bool, tmp_path: Path
+) -> None:
+    content = deepcopy(whole)
+    *around, last = place
+    part: Any = content
+    for key in around:
+        part = part[key]
+    part[last] = instead
+    file = tmp_path / "a.ckpt"
+    torch.save(content, file)
+    if has_manifest:
+        digest = hashlib.sha256(file.read_bytes()).hexdigest()
+        Path(manifest_of(str(file))).write_text(
+            written([Entry(step=2, epoch=1, saved="now", digest=digest)], file.name)
+        )
+    elif place == ("epoch",):
+        message = "says neither its epoch nor its step"
+
+    with pytest.raises(CheckpointError, match=rf"a\.ckpt: .*{message}"):
+        find_checkpoint(str(file))
+
+
+def test_a_file_without_a_whole_state_is_passed_over_in_a_folder(whole: dict[str, Any], tmp_path: Path) -> None:
+    VerifiedCheckpointIO().save_checkpoint(whole, tmp_path / "good.ckpt")
+    VerifiedCheckpointIO().save_checkpoint({**whole, "global_step": 9, "loops": 3}, tmp_path / "bad.ckpt")
+
+    name, skipped = found_in(tmp_path)
+
+    assert name == "good.ckpt"
+    assert len(skipped) == 1
+    assert skipped[0].startswith("bad.ckpt holds no state that a run can go on from: loops.fit_loop")
+
+
+@contextmanager
+def refusing() -> Iterator[tuple[str, list[str]]]:
+    """A server that answers every request with 403, and what it was asked for."""
+    asked: list[str] = []
+
+    class Refusing(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+            self.send_error(403)
+
+        def do_HEAD(self) -> None:
+            self.do_GET()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Refusing) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            yield f"127.0.0.1:{server.server_port}", asked
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def test_a_chain_of_addresses_is_refused_before_anything_is_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with refusing() as (server, asked):
+        with pytest.raises(CheckpointError, match="expected one address, found a chain"):
+            find_checkpoint(f"reference://::http://{server}/list.json")
+        assert asked == []
+
+
+def test_an_address_that_refuses_is_an_error_that_keeps_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with refusing() as (server, asked):
+        with pytest.raises(CheckpointError) as caught:
+            find_checkpoint(f"http://user:hunter2@{server}/a.ckpt")
+        assert asked
+    assert str(caught.value).startswith(f"http://********@{server}/a.ckpt: cannot be fetched: ")
+    assert "hunter2" not in f"{caught.value}{caught.value.path}{caught.value.args}"
+
+
+@pytest.mark.parametrize(
+    ("address", "message"),
+    [
+        ("nosuch://a/b.ckpt", "cannot be fetched: ValueError: Protocol not known: nosuch"),
+        ("http://127.0.0.1:1/a.ckpt", "cannot be fetched: ConnectionRefusedError"),
+        ("s3://127.0.0.1/no-such-bucket/a.ckpt", "cannot be fetched: "),
+    ],
+)
+def test_an_address_that_cannot_be_reached_is_named(
+    address: str, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setitem(sys.modules, "s3fs", None)
+
+    with pytest.raises(CheckpointError, match=rf"^{address}: {message}"):
+        find_checkpoint(address)

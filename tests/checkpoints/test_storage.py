@@ -23,6 +23,8 @@ def checkpoint(step: int = 3, **further: Any) -> dict[str, Any]:
         "epoch": 1,
         "global_step": step,
         "optimizer_states": [],
+        "lr_schedulers": [],
+        "loops": {"fit_loop": {}},
         **further,
     }
 
@@ -228,3 +230,27 @@ def test_a_save_that_fails_on_a_thread_removes_nothing_and_is_told(tmp_path: Pat
         plugin.teardown()
 
     assert step_in(tmp_path / "1.ckpt") == 1
+
+
+def test_an_address_that_cannot_be_written_is_an_error_that_names_it() -> None:
+    for address, message in (
+        (
+            "nosuch://user:hunter2@a/b.ckpt",
+            r"^nosuch://\*{8}@a/b\.ckpt: could not be %s: ValueError: Protocol not known",
+        ),
+        ("simplecache::memory://a/b.ckpt", r"^simplecache::memory://a/b\.ckpt: expected one address"),
+    ):
+        with pytest.raises(CheckpointError, match=message.replace("%s", "saved")):
+            save(address)
+        with pytest.raises(CheckpointError, match=message.replace("%s", "removed")):
+            VerifiedCheckpointIO().remove_checkpoint(address)
+
+
+def test_a_local_name_is_never_taken_for_a_chain(tmp_path: Path) -> None:
+    file = tmp_path / "memory::a" / "b.ckpt"
+    save(file)
+    assert step_in(file) == 3
+
+    VerifiedCheckpointIO().remove_checkpoint(file)
+
+    assert list(file.parent.iterdir()) == []

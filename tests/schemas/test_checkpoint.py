@@ -11,8 +11,14 @@ BASE: dict[str, Any] = {"base_ckpt_path": "a.ckpt"}
 
 def problems(**values: Any) -> list[str]:
     with pytest.raises(ConfigError) as caught:
-        check(values, LoadCheckpointConfig)
+        check({"strict": False, **values}, LoadCheckpointConfig)
     return [f"{problem.path}: {problem.message}" for problem in caught.value.problems]
+
+
+def test_what_is_left_out_is_not_strict() -> None:
+    assert problems(base_ckpt_path="a.ckpt", exclude_keys=["head"], strict=True) == [
+        "strict: true allows nothing to be left out, as exclude_keys does; expected false"
+    ]
 
 
 def test_all_of_it_can_be_written_as_the_requirement_does() -> None:

@@ -273,7 +273,7 @@ def test_parts_that_cannot_work_together_are_found(
 def test_parts_that_work_together_are_left_alone() -> None:
     callbacks: dict[str, CallbackConfig] = {
         "checkpoint": CheckpointConfig(**BEST),
-        "every": CheckpointConfig(every_n_train_steps=10, save_top_k=-1),
+        "every": CheckpointConfig(every_n_train_steps=10, save_top_k=-1, filename="{step}"),
         "stop": STOP,
         "stop_on_train": EarlyStoppingConfig(monitor="train/loss", mode="min"),
         "bar": ProgressBarConfig(),

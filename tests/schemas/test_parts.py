@@ -130,7 +130,7 @@ def test_heads_among_several_take_a_vector_and_have_names() -> None:
         "head.heads[a b]: expected a key of letters, digits and underscores: it becomes part of names",
     ]
     assert problems_of({"head": {"id": "multi"}}) == [
-        "head.heads: needs a head at least, as by +module.model_config.head.heads.view={id:embedding}"
+        "head.heads: needs a head at least, as by heads={digit: {id: linear}} with main=digit"
     ]
 
 
@@ -182,7 +182,7 @@ def test_our_own_backbones_know_their_number_of_maps(backbone: BackboneConfig, n
 @pytest.mark.parametrize(
     ("installed", "message"),
     [
-        ((), "needs the package timm: pip install 'typed-lightning-app[timm]'"),
+        ((), "needs the package timm: pip install timm, and the torchvision that goes with the torch installed"),
         (
             ("timm",),
             "needs the package torchvision, which timm imports, in the version for the torch that is installed",

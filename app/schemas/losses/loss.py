@@ -48,5 +48,8 @@ class LossConfig(OutputMapping):
     real_valued: ClassVar[tuple[str, ...]] = ()
     """Arguments that torch takes as real numbers only; whole ones, as classes are stored, are converted."""
 
+    kinds: ClassVar[tuple[str, ...] | None] = None
+    """The kinds of task whose own `target` it can be computed from; null takes any, none a mapped target only."""
+
     weight: PositiveFloat = 1.0
     """The factor of this term in the total; `normalize_weights` turns it into a share."""

@@ -72,6 +72,8 @@ class ElementwiseLoss(ReducedLoss):
 class CrossEntropyConfig(ClassWeightedLoss):
     """Cross entropy of class scores `(batch, classes, …)` to classes `(batch, …)` or to probabilities of them."""
 
+    kinds: ClassVar = ("multiclass",)
+
     label_smoothing: PartialShare = 0.0
     """Spread this share of each target over all classes (Szegedy et al., 2016), against overconfidence."""
 
@@ -85,6 +87,7 @@ class NLLConfig(ClassWeightedLoss):
     """Negative log likelihood: cross entropy of what are log-probabilities already."""
 
     arguments: ClassVar = {"input": "log_probabilities", "target": "target"}
+    kinds: ClassVar = ("multiclass",)
 
     ignore_index: int = -100
     """The target value that counts for nothing, such as the padding of a mask."""
@@ -97,6 +100,7 @@ class BCEWithLogitsConfig(ClassWeightedLoss):
 
     same_shape: ClassVar = ("input", "target")
     real_valued: ClassVar = ("target",)
+    kinds: ClassVar = ("binary", "multilabel")
 
     pos_weight: Factors | None = None
     """How much each label's positives count beside its negatives; above 1 finds more of them, less precisely."""
@@ -110,6 +114,7 @@ class BCEConfig(ClassWeightedLoss):
     arguments: ClassVar = {"input": "probabilities", "target": "target"}
     same_shape: ClassVar = ("input", "target")
     real_valued: ClassVar = ("target",)
+    kinds: ClassVar = ("binary", "multilabel")
 
 
 @register("loss", "mse", target="torch.nn.MSELoss")
@@ -196,6 +201,7 @@ class SoftMarginConfig(ReducedLoss):
     """The logistic loss of scores to targets of 1 and -1."""
 
     same_shape: ClassVar = ("input", "target")
+    kinds: ClassVar = ()  # no task of ours says yes and no by 1 and -1
 
 
 @register("loss", "hinge_embedding", target="torch.nn.HingeEmbeddingLoss")
@@ -239,6 +245,8 @@ class MarginRankingConfig(ReducedLoss):
 class MultiMarginConfig(ClassWeightedLoss):
     """The hinge loss of several classes: the right one's score is to be above the others by a margin."""
 
+    kinds: ClassVar = ("multiclass",)
+
     p: Literal[1, 2] = 1
     """The exponent of each shortfall; 2 punishes few large ones more than many small ones."""
 
@@ -252,6 +260,7 @@ class MultiLabelMarginConfig(ReducedLoss):
     """The hinge loss of many labels; a target lists the classes that apply, filled up with -1."""
 
     same_shape: ClassVar = ("input", "target")
+    kinds: ClassVar = ()  # no task of ours lists its labels
 
 
 @register("loss", "multi_label_soft_margin", target="torch.nn.MultiLabelSoftMarginLoss")
@@ -260,6 +269,7 @@ class MultiLabelSoftMarginConfig(ClassWeightedLoss):
     """Binary cross entropy of many labels' scores, a mean over the labels of each sample."""
 
     same_shape: ClassVar = ("input", "target")
+    kinds: ClassVar = ("multilabel",)
 
 
 @schema

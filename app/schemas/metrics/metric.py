@@ -49,6 +49,12 @@ class MetricConfig(OutputMapping):
     table: ClassVar[tuple[str, ...]] = ()
     """The names of a value's parts, where it is a curve or a matrix: a table, kept as a file and not logged."""
 
+    kinds: ClassVar[tuple[str, ...] | None] = None
+    """The kinds of task whose own `target` it can be computed from; null takes any, none a mapped target only."""
+
+    masks: ClassVar[bool] = False
+    """Whether it compares a class for each pixel, which only a model with a dense head gives."""
+
     def results(self, name: str) -> dict[str, Mode | None]:
         """What is logged for a metric of this name, below the split: `{"accuracy": "max"}`.
 

@@ -246,6 +246,7 @@ class LabelRankingConfig(MetricConfig):
 
     abstract: ClassVar = True
     arguments: ClassVar[Mapping[str, str]] = {"preds": "probabilities", "target": "target"}
+    kinds: ClassVar[tuple[str, ...] | None] = ("multilabel",)
 
     num_labels: AtLeastTwo
     """How many labels a sample may have."""
@@ -300,6 +301,7 @@ class GroupsConfig(MetricConfig):
 
     abstract: ClassVar = True
     arguments: ClassVar[Mapping[str, str]] = {"preds": "probabilities", "target": "target", "groups": "groups"}
+    kinds: ClassVar[tuple[str, ...] | None] = ("binary",)
 
     num_groups: AtLeastTwo
     """How many groups there are; the output `groups` holds the index of each sample's."""

@@ -281,6 +281,7 @@ class DivergenceConfig(MetricConfig):
 
     abstract: ClassVar = True
     arguments: ClassVar[Mapping[str, str]] = {"p": "target", "q": "probabilities"}
+    kinds: ClassVar[tuple[str, ...] | None] = ()  # a distribution over the classes is no kind of target
     better: ClassVar[Mode | None] = "min"
 
     log_prob: bool = False

@@ -24,6 +24,8 @@ class SegmentationConfig(MetricConfig):
 
     abstract: ClassVar = True
     arguments: ClassVar[Mapping[str, str]] = {"preds": "classes", "target": "target"}
+    kinds: ClassVar[tuple[str, ...] | None] = ("binary", "multiclass")
+    masks: ClassVar[bool] = True
 
     num_classes: PositiveInt
     """How many classes a pixel may be of, the background included."""

@@ -104,7 +104,7 @@ class TimmConfig(BackboneConfig):
     @rule()
     def _package_is_installed(self) -> Iterator[Finding]:
         if find_spec("timm") is None:
-            yield (), "needs the package timm: pip install 'typed-lightning-app[timm]'"
+            yield (), "needs the package timm: pip install timm, and the torchvision that goes with the torch installed"
         elif find_spec("torchvision") is None:
             yield (
                 (),

@@ -114,7 +114,7 @@ class MultiHeadConfig(HeadConfig):
     @rule("heads")
     def _there_is_a_head(self) -> Iterator[Finding]:
         if not self.heads:
-            yield "heads", "needs a head at least, as by +module.model_config.head.heads.view={id:embedding}"
+            yield "heads", "needs a head at least, as by heads={digit: {id: linear}} with main=digit"
 
     @rule("heads")
     def _keys_are_names(self) -> Iterator[Finding]:

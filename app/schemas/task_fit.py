@@ -1,0 +1,126 @@
+"""Which losses, metrics and heads cannot fit the task: what would fail at the first batch, or measure something else.
+
+Only what is computed from the task's own `target` and the usual scores is judged. Whoever maps another target, or
+another output of the model, knows something of it that the task does not say.
+
+Schemas say what they take in class variables (`kinds`, `masks`, `dense`), read here by name: importing the families of
+options to ask for their types would cost every start of the program.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Final, get_args
+
+from app.schemas.losses.joint import JointLossConfig
+from app.schemas.losses.loss import LossConfig
+from app.schemas.metrics.metric import MetricConfig
+from app.schemas.module import ModuleConfig
+from app.schemas.outputs import OutputMapping
+from app.schemas.problems import Path, one_of, show
+from app.schemas.schema import Finding
+from app.schemas.task import TaskConfig, TaskKind
+
+TARGET: Final = "target"
+SCORES: Final = frozenset(("logits", "probabilities", "log_probabilities", "classes"))
+"""What a model says of the task's target; all of it has a place for each class."""
+
+_USUAL_LOSSES: Final[Mapping[TaskKind, str]] = {
+    "binary": "bce_with_logits or focal",
+    "multiclass": "cross_entropy or focal",
+    "multilabel": "bce_with_logits or focal",
+}
+
+
+def misfits(
+    task: TaskConfig, module: ModuleConfig, joint_loss: JointLossConfig, metrics: Mapping[str, MetricConfig]
+) -> Iterator[Finding]:
+    """What speaks against a loss, a metric or the number of a head's scores; paths are those of the run's config."""
+    yield from _of_head(task, module, [*joint_loss.losses.values(), *task.fixed_metrics().values(), *metrics.values()])
+    for tag, loss in joint_loss.losses.items():
+        if _of_the_task(loss):
+            yield from _of_loss(("joint_loss", "losses", tag), loss, task)
+    for name, metric in metrics.items():
+        if _of_the_task(metric):
+            yield from _of_metric(("metrics", name), metric, task, module)
+
+
+def _of_the_task(config: OutputMapping) -> bool:
+    """Whether the model's usual scores are compared with the task's own target."""
+    outputs = config.output_of().values()
+    return TARGET in outputs and not SCORES.isdisjoint(outputs)
+
+
+def _of_loss(path: Path, loss: LossConfig, task: TaskConfig) -> Iterator[Finding]:
+    usual = f"expected {_USUAL_LOSSES[task.kind]}, or another target: {_mapping(loss)}"
+    if loss.kinds is not None and task.kind not in loss.kinds:
+        yield path, f"{_taken(loss.kinds, task)}; {usual}"
+        return
+    kind = getattr(loss, "kind", None)
+    if kind in get_args(TaskKind) and kind != task.kind:
+        found = f"expected '{task.kind}', as the task is, found '{kind}'"
+        yield (*path, "kind"), f"{found}; a loss of another target maps it: {_mapping(loss)}"
+        return
+    weights = getattr(loss, "class_weights", None)
+    if task.kind == "multiclass" and weights is not None and len(weights) != task.num_classes:
+        yield (*path, "class_weights"), f"expected {task.num_classes} of them, one for each class, found {len(weights)}"
+
+
+def _of_metric(path: Path, metric: MetricConfig, task: TaskConfig, module: ModuleConfig) -> Iterator[Finding]:
+    another = f"a metric of another target maps it: {_mapping(metric)}"
+    if metric.kinds is not None and task.kind not in metric.kinds:
+        yield path, f"{_taken(metric.kinds, task)}; {another}"
+        return
+    if metric.masks and not _scores_pixels(task, module):
+        yield path, f"compares a class for each pixel, and the model scores whole images; {another}"
+        return
+    kind = getattr(metric, "task", None)
+    if kind in get_args(TaskKind) and kind != task.kind:
+        yield (*path, "task"), f"expected '{task.kind}', as the task is, found '{kind}'; {another}"
+        return
+    if task.kind == "binary":  # yes and no are counted as one by some, and as two by others
+        return
+    for name in ("num_classes", "num_labels"):
+        count = getattr(metric, name, None)
+        if count is not None and count != task.num_classes:
+            yield (*path, name), f"expected {task.num_classes}, as the task has, found {show(count)}; {another}"
+
+
+def _of_head(task: TaskConfig, module: ModuleConfig, computed: list[LossConfig | MetricConfig]) -> Iterator[Finding]:
+    """A score too few has no place for a class, and one too many is learnt as what never happens."""
+    path, head = _main_head(module)
+    count = getattr(head, "num_classes", None)
+    # A yes or no has one score, or two.
+    if task.kind == "binary" or count is None or count == task.num_classes:
+        return
+    if "logits" in getattr(head, "outputs", ()) and any(map(_of_the_task, computed)):
+        yield (*path, "num_classes"), f"expected {task.num_classes}, as the task has, found {show(count)}"
+
+
+def _main_head(module: ModuleConfig) -> tuple[Path, object]:
+    """The head of a model made of parts that gives the outputs by their plain names, and where it stands."""
+    path: Path = ("module", "model_config", "head")
+    head = getattr(getattr(module, "model_config", None), "head", None)
+    heads = getattr(head, "heads", None)
+    if isinstance(heads, Mapping):
+        main = getattr(head, "main", None)
+        return (*path, "heads", str(main)), heads.get(main)
+    return path, head
+
+
+def _scores_pixels(task: TaskConfig, module: ModuleConfig) -> bool:
+    """Whether the target and the scores are masks, as far as the task, the module and its head say so."""
+    head = _main_head(module)[1]
+    if head is not None:
+        return bool(getattr(head, "dense", True))
+    return bool(getattr(module, "dense", False)) or any(metric.masks for metric in task.fixed_metrics().values())
+
+
+def _taken(kinds: tuple[str, ...], task: TaskConfig) -> str:
+    if not kinds:
+        return f"takes targets of another form than those of a {task.kind} task"
+    return f"takes targets of kind {one_of(kinds)}, and the task is '{task.kind}'"
+
+
+def _mapping(config: OutputMapping) -> str:
+    """How another target is chosen, as it is typed."""
+    argument = next(argument for argument, output in config.output_of().items() if output == TARGET)
+    return f"mapping={{{argument}: …}}"
