@@ -13,6 +13,10 @@ HYDRA_GROUPS: Final = ("hydra/launcher", "hydra/sweeper")
 """Groups of Hydra's own that may be chosen: how a sweep's jobs are started, and which jobs it has."""
 
 
+_MOST_LISTED: Final = 20
+"""Options that a message lists although it knows the one that was meant."""
+
+
 def check_choice(group: str, value: object) -> str | None:
     """What is wrong with choosing `value` for `group`, None when nothing is."""
     if group not in groups:
@@ -48,6 +52,8 @@ def _no_option(group: str, name: str) -> str:
         meant = "; to have none, write null;"
     elif not meant and (leaf := nearest(name.rpartition("/")[2], by_leaf)):
         meant = f"; did you mean '{by_leaf[leaf]}'?"
+    if meant and len(names) > _MOST_LISTED:
+        return f"no option '{name}'{meant} app --help lists all {len(names)}"
     of_task = f" for task {task}" if here else ""
     return f"no option '{name}'{meant or ';'} options{of_task}: {_listed(here or names)}"
 

@@ -274,6 +274,8 @@ def _split(arguments: Sequence[str]) -> tuple[dict[str, str | None], list[str]]:
 
 
 def _stray(word: str) -> Problem:
+    if word.endswith(".ckpt"):
+        return Problem(path="", message=f"expected key=value; did you mean 'checkpoint={word}'?", source=word)
     message = f"expected key=value, or a command first{did_you_mean(word, COMMANDS) or f': {one_of([*COMMANDS])}'}"
     return Problem(path="", message=message, source=word)
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from app.builders.run import Run, load_from_config
 from app.checkpoints.contents import read_contents
-from app.checkpoints.merging import load_weights
 from app.checkpoints.opening import CheckpointError
+from app.checkpoints.weights import load_weights
 from app.compose import compose
 from app.overrides import quoted
 from app.schemas.run import RunConfig

@@ -3,7 +3,7 @@
 So a checkpoint alone is enough, and what is typed beside it changes what it says. Nothing here imports torch.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
@@ -11,6 +11,7 @@ from omegaconf import MISSING
 
 from app.experiments import Experiment
 from app.overrides import Override
+from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 from app.schemas.resolution import resolve
@@ -19,6 +20,9 @@ from app.schemas.validation import Sources
 
 _RESTORED: Final = ("optimizer_spec", "scheduler_spec", "optimizers", "seed_params")
 """The parts of a config whose live objects a resumed run gets back as they were, settings included."""
+
+_FIRST_WEIGHTS: Final[Mapping[str, Any]] = {"pretrained": False, "checkpoint_path": None}
+"""The fields by which a part of a model asks for weights to start from, with the value that asks for none."""
 
 _MAY_BE_NONE: Final = ("scheduler_spec", "load_checkpoint")
 _TEXTS: Final = ("resume_path", "checkpoint")
@@ -69,7 +73,7 @@ def stored_config(overrides: Sequence[Override], experiments: Sequence[Experimen
 
 def _read(key: str, path: str, source: str) -> StoredConfig | None:
     # Needed by no run that starts anew.
-    from app.checkpoints.contents import KEY, for_measuring, read_contents
+    from app.checkpoints.contents import KEY, read_contents
     from app.checkpoints.finding import find_checkpoint
     from app.checkpoints.opening import CheckpointError, without_user_info
 
@@ -131,6 +135,25 @@ def _differing(one: Any, other: Any, path: Path) -> Iterator[Path]:
             yield from _differing(one.get(key), other.get(key), (*path, key))
     elif one != other:
         yield path
+
+
+def for_measuring(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A stored config for a run that only tests or predicts.
+
+    Of the loggers the CSV file alone stays: measuring should need no account, no server and no further package, and
+    add nothing to the record of the training. Whoever wants another one chooses it. Nor are first weights looked for,
+    which may be gone or far away: all weights are in the checkpoint.
+    """
+    loggers = config.get("logger")
+    kept = {"csv": loggers.get("csv") or to_plain(CSVLoggerConfig())} if isinstance(loggers, dict) and loggers else {}
+    module = _without_first_weights(config.get("module"))
+    return {**config, "module": module, "logger": kept, "load_checkpoint": None}
+
+
+def _without_first_weights(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _FIRST_WEIGHTS.get(key, _without_first_weights(item)) for key, item in value.items()}
+    return [_without_first_weights(item) for item in value] if isinstance(value, list) else value
 
 
 def _without_masks(value: Any) -> Any:

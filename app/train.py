@@ -13,10 +13,9 @@ from app.builders.trainer import build_trainer
 from app.callbacks.stop_at_batch_end import StopAtBatchEnd
 from app.checkpoints.contents import read_contents
 from app.checkpoints.finding import find_checkpoint
-from app.checkpoints.merging import load_into, load_weights
-from app.checkpoints.opening import CheckpointError
+from app.checkpoints.merging import load_into
+from app.checkpoints.weights import load_weights, refuse_another_model
 from app.compose import Composed
-from app.models.named_parameters import abbreviated
 from app.predictions import write_predictions
 from app.running import leave_process_group, running
 from app.schemas.run import RunConfig
@@ -83,26 +82,13 @@ def _start(run: Run, config: RunConfig) -> str | None:
         for skipped in found.skipped:
             log.warning("passed over: %s", skipped)
         log.info("goes on from %s, after %s steps", found.path, found.step)
-        _refuse_another_model(run, found.path)
+        refuse_another_model(run.module, found.path)
         if config.load_checkpoint is not None:
             log.info("load_checkpoint is not applied: all weights are those of the checkpoint")
         return found.path
     if config.load_checkpoint is not None:
         load_into(run.module.model, config.load_checkpoint)  # type: ignore[arg-type]  # every module here has a model
     return None
-
-
-def _refuse_another_model(run: Run, path: str) -> None:
-    """Say so before anything is loaded, where Lightning would list every tensor."""
-    stored, ours = read_contents(path).weights, run.module.state_dict()
-    other = [
-        name
-        for name in {**ours, **stored}
-        if name not in ours or name not in stored or tuple(ours[name].shape) != tuple(stored[name].shape)
-    ]
-    if other:
-        message = f"holds the weights of another model than {type(run.module).__name__}: {abbreviated(other)} differ"
-        raise CheckpointError(path, f"{message}; resume with the options it was trained with")
 
 
 def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[str, Any]) -> None:

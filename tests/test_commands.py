@@ -208,6 +208,8 @@ def test_the_learning_rate_finder_leaves_a_table_and_a_plot(capsys: pytest.Captu
             ["callbacks.checkpoint.every_n_train_steps=5"],
             "callbacks.checkpoint: ranks what every_n_train_steps saves within an epoch by val/loss",
         ),
+        (["test", "runs/best.ckpt"], "expected key=value; did you mean 'checkpoint=runs/best.ckpt'?"),
+        (["metrics=[confusion]"], "did you mean 'confusion_matrix'? app --help lists all 75   metrics=[confusion]"),
         (["checkpoint", "plan"], "load_checkpoint: needs the files to plan with"),
         (["checkpoint", "paln"], "app checkpoint needs a second word; did you mean 'plan'?"),
         (["checkpoint"], "app checkpoint needs a second word: 'plan'"),

@@ -6,11 +6,11 @@ before anything heavy is imported.
 
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, BinaryIO, Final
 
+from app.checkpoints.archive import is_archive, unchecked_if_unknown
 from app.checkpoints.inert_pickle import (
     LARGEST_PICKLE,
     Mark,
@@ -20,7 +20,6 @@ from app.checkpoints.inert_pickle import (
 )
 from app.checkpoints.opening import CheckpointError, opened, without_user_info
 from app.run_directory import git_state, package_versions
-from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, secrets_of, to_plain
 from app.schemas.problems import first_line
 from app.schemas.run import RunConfig
@@ -31,7 +30,6 @@ KEY: Final = "description"
 _MOST_VALUES: Final = 200_000
 _DEEPEST: Final = 100
 _MOST_ENTRIES: Final = 2_000_000
-_ZIP_START: Final = b"PK\x03\x04"
 
 
 def description(config: RunConfig, *, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -136,40 +134,6 @@ def contents_of(file: BinaryIO, path: str) -> CheckpointContents:
     )
 
 
-def for_measuring(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A stored config for a run that only tests or predicts.
-
-    Of the loggers the CSV file alone stays: measuring should need no account, no server and no further package, and
-    add nothing to the record of the training. Whoever wants another one chooses it. Nor are first weights looked for,
-    which may be gone or far away: all weights are in the checkpoint.
-    """
-    loggers = config.get("logger")
-    kept = {"csv": loggers.get("csv") or to_plain(CSVLoggerConfig())} if isinstance(loggers, dict) and loggers else {}
-    module = _without_first_weights(config.get("module"))
-    return {**config, "module": module, "logger": kept, "load_checkpoint": None}
-
-
-def damage(file: BinaryIO) -> str | None:
-    """What is wrong with a checkpoint's bytes: every part is compared to the checksum that it was written with."""
-    try:
-        with zipfile.ZipFile(file) as archive:
-            for entry in archive.infolist():
-                with archive.open(_unchecked_if_unknown(entry)) as part:
-                    while part.read(1 << 20):
-                        pass
-    except Exception as error:  # zipfile trusts the bytes, and fails in whatever way they lead to
-        return first_line(error)
-    return None
-
-
-def is_archive(file: BinaryIO) -> bool:
-    """Whether the file begins as those do that torch has written since version 1.6."""
-    file.seek(0)
-    start = file.read(len(_ZIP_START))
-    file.seek(0)
-    return start == _ZIP_START
-
-
 def _pickle(file: BinaryIO) -> bytes:
     """The one part of the archive that holds values and not tensors."""
     if not is_archive(file):
@@ -183,19 +147,11 @@ def _pickle(file: BinaryIO) -> bytes:
         found = [entry for entry in entries if entry.filename.split("/")[1:] == ["data.pkl"]]
         if len(found) != 1:
             raise UnreadablePickleError("it is an archive without torch's data.pkl")
-        with archive.open(_unchecked_if_unknown(found[0])) as part:
+        with archive.open(unchecked_if_unknown(found[0])) as part:
             data = part.read(LARGEST_PICKLE + 1)
             if len(data) > LARGEST_PICKLE:
                 raise UnreadablePickleError(f"its values take more than {LARGEST_PICKLE:,} bytes")
     return data
-
-
-def _unchecked_if_unknown(entry: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """Torch can be told to leave out checksums, and then writes 0 for each."""
-    if entry.CRC == 0:
-        entry = copy(entry)
-        del entry.CRC
-    return entry
 
 
 def _plain(value: object, budget: Iterator[int], depth: int) -> Any:
@@ -211,16 +167,6 @@ def _plain(value: object, budget: Iterator[int], depth: int) -> Any:
     if isinstance(value, Mark | TensorMark):
         raise UnreadablePickleError(f"it holds {_kind(value)}, which is no plain value")
     return value
-
-
-_FIRST_WEIGHTS: Final[Mapping[str, Any]] = {"pretrained": False, "checkpoint_path": None}
-"""The fields by which a part of a model asks for weights to start from, with the value that asks for none."""
-
-
-def _without_first_weights(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _FIRST_WEIGHTS.get(key, _without_first_weights(item)) for key, item in value.items()}
-    return [_without_first_weights(item) for item in value] if isinstance(value, list) else value
 
 
 def _kind(value: object) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from app.checkpoints.contents import damage
+from app.checkpoints.archive import damage
 from app.checkpoints.opening import CheckpointError, MissingCheckpointError, is_remote, located
 from app.schemas.problems import first_line
 

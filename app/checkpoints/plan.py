@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from torch import nn
 
-from app.checkpoints.merging import FIELD, Fate, Merge, merge, size
-from app.schemas.checkpoint import LoadCheckpointConfig
+from app.checkpoints.merging import Fate, Merge, merge, size
+from app.schemas.checkpoint import FIELD, LoadCheckpointConfig
 
 _COLOURS: Final[dict[Fate, str]] = {
     "match": "green",

@@ -106,16 +106,25 @@ def load_checkpoint(file: str, *, map_location: Any = "cpu") -> dict[str, Any]:
     return checkpoint
 
 
+def plain_values(content: BinaryIO, file: str, *, map_location: Any = "cpu") -> Any:
+    """What torch reads from an open file: tensors and plain values, and never anything that would run.
+
+    Raises:
+        CheckpointError: when it holds anything else, or is no file of torch.
+    """
+    try:
+        return torch.load(content, map_location=map_location, weights_only=True)
+    except Exception as error:  # a file that is no checkpoint fails in whatever way its bytes lead to
+        # Not in torch's words, which advise to load it with arbitrary code in it.
+        reason = f"is not a checkpoint of weights and plain values ({type(error).__name__})"
+        raise CheckpointError(file, reason) from error
+
+
 def _load(file: str, map_location: Any) -> dict[str, Any]:
     with opened(file, whole=True) as content:
         verify(file, content)
         content.seek(0)
-        try:
-            loaded = torch.load(content, map_location=map_location, weights_only=True)
-        except Exception as error:  # a file that is no checkpoint fails in whatever way its bytes lead to
-            # Not in torch's words, which advise to load it with arbitrary code in it.
-            reason = f"is not a checkpoint of weights and plain values ({type(error).__name__})"
-            raise CheckpointError(file, reason) from error
+        loaded = plain_values(content, file, map_location=map_location)
     if not isinstance(loaded, dict):
         raise CheckpointError(file, f"is not a checkpoint: it holds a {type(loaded).__name__}")
     return cast(dict[str, Any], loaded)

@@ -2,10 +2,14 @@
 
 from collections.abc import Iterator
 from dataclasses import field
+from typing import Final
 
 from app.schemas.constraints import NonEmptyText
 from app.schemas.problems import Path
 from app.schemas.schema import Finding, rule, schema
+
+FIELD: Final = "load_checkpoint"
+"""Where the config stands in a run's."""
 
 
 @schema

@@ -16,15 +16,16 @@ import pytest
 import torch
 
 import app.checkpoints.contents as contents_module
-from app.checkpoints.contents import KEY, description, for_measuring, read_contents
+from app.checkpoints.contents import KEY, description, read_contents
 from app.checkpoints.inert_pickle import LARGEST_PICKLE, Mark, TensorMark, UnreadablePickleError, read_pickle
-from app.checkpoints.merging import read_checkpoint
 from app.checkpoints.opening import CheckpointError, MissingCheckpointError
+from app.checkpoints.weights import read_checkpoint
 from app.compose import load_config
 from app.run_directory import git_state
 from app.schemas.plain import MASK, to_plain
 from app.schemas.run import RunConfig
 from app.schemas.validation import check
+from app.stored_config import for_measuring
 from tests.checkpoints.lightning_parts import trained
 
 
@@ -131,7 +132,7 @@ def test_nothing_in_a_file_is_run(how: str, protocol: int, tmp_path: Path) -> No
     except CheckpointError as error:
         assert protocol == 4  # torch itself writes 2; nothing else is read
         assert "instruction" in str(error)  # noqa: PT017
-    with pytest.raises(CheckpointError, match=r"evil\.ckpt: is no checkpoint of weights and plain values"):
+    with pytest.raises(CheckpointError, match=r"evil\.ckpt: is not a checkpoint of weights and plain values"):
         read_checkpoint(str(file))
     assert not trap.exists()
     with zipfile.ZipFile(file) as archive, archive.open("evil/data.pkl") as pickled:
@@ -360,7 +361,7 @@ def test_nothing_in_a_remote_file_is_run(server: tuple[str, type[_Requests]], ch
     torch.save({"state_dict": {"a": torch.ones(1)}, "evil": Runs(trap, "call")}, checkpoint.parent / "evil.ckpt")
     address = f"{server[0]}/evil.ckpt"
     read_contents(address)
-    with pytest.raises(CheckpointError, match=r"^http://.*evil\.ckpt: is no checkpoint of weights"):
+    with pytest.raises(CheckpointError, match=r"^http://.*evil\.ckpt: is not a checkpoint of weights"):
         read_checkpoint(address)
     assert not trap.exists()
 

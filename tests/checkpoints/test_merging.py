@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.checkpoints.merging import MergeError, load_into, load_weights, merge
+from app.checkpoints.merging import MergeError, load_into, merge
 from app.checkpoints.opening import CheckpointError
+from app.checkpoints.weights import load_weights
 from app.schemas.checkpoint import LoadCheckpointConfig
 from app.schemas.problems import ConfigError
 from tests.checkpoints.lightning_parts import Net, trained
@@ -317,7 +318,7 @@ def test_a_module_takes_all_of_its_own_checkpoint(folder: Path) -> None:
     fresh = Net()
     load_weights(fresh, str(file))
     assert all(torch.equal(fresh.state_dict()[name], value) for name, value in net.state_dict().items())
-    with pytest.raises(CheckpointError, match=r"another model than Net: model\.weight, model\.bias differ"):
+    with pytest.raises(CheckpointError, match=r"another model than Net: 'model\.weight' and 'model\.bias' differ"):
         load_weights(Net(width=7), str(file))
 
 

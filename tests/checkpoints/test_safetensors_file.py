@@ -7,8 +7,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from app.checkpoints.merging import load_into, read_weights
+from app.checkpoints.merging import load_into
 from app.checkpoints.opening import CheckpointError
+from app.checkpoints.weights import read_weights
 from app.schemas.checkpoint import LoadCheckpointConfig
 
 NAMES = {"F32": torch.float32, "BF16": torch.bfloat16, "I64": torch.int64, "BOOL": torch.bool, "U8": torch.uint8}
