@@ -23,7 +23,7 @@ __all__ = [
 if TYPE_CHECKING:
     from app.builders.run import Run, load_from_config
     from app.compose import load_config
-    from app.restoring import load_from_checkpoint
+    from app.from_checkpoint import load_from_checkpoint
     from app.schemas.problems import AppError, ConfigError, Problem
     from app.schemas.run import RunConfig
     from app.schemas.validation import check
@@ -40,7 +40,7 @@ else:
         "RunConfig": "app.schemas.run",
         "check": "app.schemas.validation",
         "load_config": "app.compose",
-        "load_from_checkpoint": "app.restoring",
+        "load_from_checkpoint": "app.from_checkpoint",
         "load_from_config": "app.builders.run",
     }
 

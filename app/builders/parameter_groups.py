@@ -21,7 +21,7 @@ from app.models.named_parameters import (
     names_by_tensor,
     unnamed_parts,
 )
-from app.schemas.optimization import nested
+from app.schemas.model_paths import nested
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
 from app.schemas.registry import leaf_fields

@@ -10,7 +10,8 @@ from torch import nn
 from app.checkpoints.names import Reading, around, read_for, suggested
 from app.checkpoints.opening import without_user_info
 from app.checkpoints.weights import fits, read_weights, shape_of
-from app.schemas.checkpoint import FIELD, LoadCheckpointConfig, bare, is_within
+from app.schemas.checkpoint import FIELD, LoadCheckpointConfig
+from app.schemas.model_paths import bare, is_within
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, dotted
 
 log = logging.getLogger(__name__)

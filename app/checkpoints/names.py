@@ -16,7 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from app.checkpoints.opening import CheckpointError
 from app.checkpoints.weights import fits
-from app.schemas.checkpoint import FIELD, bare, is_within
+from app.schemas.checkpoint import FIELD
+from app.schemas.model_paths import bare, is_within
 
 _WRAPPERS: Final = ("", "model.", "module.", "_orig_mod.", "model._orig_mod.", "module.model.", "model.module.")
 _BESIDE: Final = ("model.", "model._orig_mod.", "model.module.")

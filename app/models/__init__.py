@@ -1,1 +1,1 @@
-"""The parts that models are built from: plain `nn.Module`s with plain arguments, which know nothing of configs."""
+"""The parts that models are built from, and how their parameters are named: plain arguments, nothing of configs."""

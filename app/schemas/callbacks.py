@@ -23,7 +23,7 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
-from app.schemas.optimization import nested
+from app.schemas.model_paths import nested
 from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register

@@ -5,6 +5,7 @@ from dataclasses import field
 from typing import Final
 
 from app.schemas.constraints import NonEmptyText
+from app.schemas.model_paths import bare, is_within
 from app.schemas.problems import Path
 from app.schemas.schema import Finding, rule, schema
 
@@ -78,16 +79,6 @@ class LoadCheckpointConfig:
             around = [other for other in self.exclude_keys if is_within(name, other)]
             if around:
                 yield ("overridden_name2ckpt_path", name), f"has no effect: exclude_keys leaves out '{around[0]}'"
-
-
-def is_within(name: str, part: str) -> bool:
-    """Whether a name is the part's own or one inside it; whole words of the path are compared."""
-    return bare(name) == bare(part) or bare(name).startswith(f"{bare(part)}.")
-
-
-def bare(name: str) -> str:
-    """A name without the dot it may begin with."""
-    return name.removeprefix(".")
 
 
 def _not_a_path(name: str) -> str | None:

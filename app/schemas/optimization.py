@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from annotated_types import MinLen
 
 from app.schemas.constraints import NonEmptyText, PositiveInt
+from app.schemas.model_paths import nested
 from app.schemas.optimizers import LBFGSSpec, OptimizerSpec
 from app.schemas.problems import Path, did_you_mean, one_of
 from app.schemas.schedulers import SchedulerSpec, scheduler_fits_optimizer
@@ -99,12 +100,6 @@ def optimizers_fit_trainer(optimizers: Mapping[str, NamedOptimizerSpec], trainer
             found = f"true leaves no gradients to clip with trainer.precision={trainer.precision}"
             path: Path = ("optimizers", name, "optimizer_spec", "fused")
             yield path, f"{found}; expected false or null, or trainer.gradient_clip_val=null"
-
-
-def nested(one: str, other: str) -> bool:
-    """Whether two paths are the same, or one names a part of the other; the leading dots do not matter."""
-    left, right = f"{one.removeprefix('.')}.", f"{other.removeprefix('.')}."
-    return "." in (left, right) or left.startswith(right) or right.startswith(left)
 
 
 _LBFGS: Final = "lbfgs evaluates the loss several times a step, which only an optimizer on its own can; choose another"

@@ -2,7 +2,8 @@ from typing import Any
 
 import pytest
 
-from app.schemas.checkpoint import LoadCheckpointConfig, is_within
+from app.schemas.checkpoint import LoadCheckpointConfig
+from app.schemas.model_paths import is_within
 from app.schemas.problems import ConfigError
 from app.schemas.validation import check
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from app import load_config
+from app.schemas.model_paths import nested
 from app.schemas.optimization import (
     NamedOptimizerSpec,
-    nested,
     optimizer_parts,
     optimizers_fit_together,
     optimizers_fit_trainer,

@@ -8,8 +8,8 @@ from app.builders.run import Run, load_from_config
 from app.checkpoints.contents import KEY
 from app.checkpoints.opening import CheckpointError
 from app.compose import load_config
+from app.from_checkpoint import config_of, load_from_checkpoint
 from app.predictions import write_predictions
-from app.restoring import config_of, load_from_checkpoint
 from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import ConfigError
