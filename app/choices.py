@@ -3,8 +3,6 @@
 from collections.abc import Iterable
 from typing import Final, get_args
 
-from hydra.core.config_store import ConfigStore
-
 from app.schemas.annotations import field_types
 from app.schemas.problems import did_you_mean, nearest, show
 from app.schemas.registry import groups, options
@@ -38,6 +36,10 @@ def check_choice(group: str, value: object) -> str | None:
 
 def hydra_options(group: str) -> list[str]:
     """The options that Hydra and its installed plugins register for one of their own groups."""
+    from hydra.core.config_store import ConfigStore  # slow to import, and seldom asked
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()
     return [name.removesuffix(".yaml") for name in ConfigStore.instance().list(group)]
 
 

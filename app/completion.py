@@ -7,19 +7,23 @@ Nothing here imports torch.
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Final
 
+from app.assembly import assembled
 from app.choices import check_choice
-from app.compose import compose, prepare
+from app.commands import COMMANDS, Named
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
 from app.overrides import read_overrides
-from app.schemas.annotations import admits, alternatives, field_types, is_secret, literals
+from app.schemas.annotations import admits, alternatives, element_type, field_types, is_secret, literals
+from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError
-from app.schemas.registry import groups, leaf_fields, options
+from app.schemas.registry import group_of, groups, option_at, options, starting_values
+from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
+from app.tasks import import_task_configs
 
 _QUERIES: Final = ("query=bash", "query=zsh", "query=fish")
 _PYTHON = re.compile(r"python[\d.]*")
@@ -28,13 +32,7 @@ _PLAIN = re.compile(r"[\w.,/+%=\[\]-]+")
 """Values that every shell takes as they are. Bash expands what it is offered, so that `$` or a quote would do harm."""
 
 
-def answer(
-    words: Sequence[str],
-    *,
-    commands: Mapping[str, Sequence[str]],
-    flags: Mapping[str, str | None],
-    values: Mapping[str, Sequence[str]],
-) -> str | None:
+def answer(words: Sequence[str]) -> str | None:
     """What to print for `--shell-completion`, one candidate a line; None for what is not a query, as `install=bash`.
 
     The shell hands over the line in `COMP_LINE`; bash and zsh all of it, with the cursor's place in `COMP_POINT`.
@@ -45,47 +43,54 @@ def answer(
     point = os.environ.get("COMP_POINT", "")
     if words[0] != "query=fish" and point.isdecimal():
         line = os.fsencode(line)[: int(point)].decode(errors="ignore")  # bash counts bytes
-    return "\n".join(complete(line, commands=commands, flags=flags, values=values))
+    return "\n".join(complete(line))
 
 
-def complete(
-    line: str,
-    *,
-    commands: Mapping[str, Sequence[str]],
-    flags: Mapping[str, str | None],
-    values: Mapping[str, Sequence[str]],
-) -> list[str]:
+def complete(line: str) -> list[str]:
     """What the last word of a line may become.
 
     Args:
         line: What was typed up to the cursor, the program included: `app train opt`, `python -m app opt`.
-        commands: What may stand first, each with the words of which one has to follow it.
-        flags: Every flag with its short form.
-        values: The words that flags take; a flag without any takes none that are known.
     """
     typed = _words(line)
     if not typed:
         return []
     *earlier, word = typed
-    long = {short: flag for flag, short in flags.items() if short}
-    before = long.get(earlier[-1], earlier[-1]) if earlier else ""
-    if before in values:
-        found: Iterable[str] = values[before]
-    elif len(earlier) == 1 and commands.get(before):
-        found = commands[before]
+    command = COMMANDS[earlier[0] if earlier and earlier[0] in COMMANDS else "train"]
+    long = {flag.short: name for name, flag in command.flags.items() if flag.short}
+    before = command.flags.get(long.get(earlier[-1], earlier[-1])) if earlier else None
+    if before is not None and before.values is not None:
+        found: Iterable[str] = before.values
+    elif len(earlier) == 1 and command.further:
+        found = command.further
     elif word.startswith("-"):
-        flag, equals, _ = word.partition("=")
-        known = values.get(long.get(flag, flag), ())
-        found = [f"{flag}={value}" for value in known] if equals else flags
+        name, equals, _ = word.partition("=")
+        flag = command.flags.get(long.get(name, name))
+        found = [f"{name}={value}" for value in (flag and flag.values) or ()] if equals else command.flags
     else:
-        prepare()
+        import_task_configs()
         bare = word.lstrip("+")
         sweep = any(long.get(other, other) == "--multirun" for other in earlier)
         plus = word[: len(word) - len(bare)]
         found = [f"{plus}{override}" for override in _overrides(bare, earlier, sweep=sweep)]
+        if command.named is not None:
+            found = [*_named(command.named, bare, earlier), *found]
         if not earlier:
-            found = [*commands, *found]
+            found = [*COMMANDS, *found]
     return [candidate for candidate in dict.fromkeys(found) if candidate.startswith(word)]
+
+
+def _named(kind: Named, word: str, earlier: Sequence[str]) -> Iterator[str]:
+    """What a command takes that is no override."""
+    if kind == "values":
+        yield from (key.removesuffix("=") for key in _keys(word, earlier) if "=" not in word)
+    elif kind == "options":
+        group, equals, _ = word.partition("=")
+        yield from (f"{group}={name}" for name in options.get(group, ())) if equals else groups
+    else:
+        names = experiment_names()
+        yield from names
+        yield from ["default"] if kind == "configs" else sorted({name.partition("/")[0] for name in names})
 
 
 def _words(line: str) -> list[str]:
@@ -144,8 +149,8 @@ def _keys(key: str, earlier: Sequence[str]) -> Iterator[str]:
     around, dot, _ = key.rpartition(".")
     if not dot:
         yield from (f"{name}=" for name in (*groups, *([EXPERIMENT] if experiment_names() else [])))
-    for name, (_, value) in _children(_find(around, earlier)[1]).items():
-        holds_fields = bool(_children(value))
+    for name, (annotation, value) in _children(*_find(around, earlier)).items():
+        holds_fields = bool(_children(annotation, value))
         if holds_fields or (name not in groups or dot):
             yield f"{around}{dot}{name}{'.' if holds_fields else '='}"
 
@@ -158,7 +163,7 @@ def _values(path: str, text: str, earlier: Sequence[str], *, sweep: bool) -> Ite
     members: list[object] = literals(annotation)
     if admits(annotation, bool):
         members += [True, False]
-    if members or not _children(value):
+    if members or not _children(annotation, value):
         members.append(value)
     if type(None) in alternatives(annotation):
         members.append(None)
@@ -169,34 +174,54 @@ def _values(path: str, text: str, earlier: Sequence[str], *, sweep: bool) -> Ite
 def _find(path: str, earlier: Sequence[str]) -> tuple[Any, object]:
     """The type of a field, and its value in the config that the earlier words make; None where there is no field."""
     annotation: Any = RunConfig
-    value: object = _config(earlier)
+    value: object = _tree(earlier)
     for part in path.split(".") if path else []:
-        annotation, value = _children(value).get(part, (None, None))
+        annotation, value = _children(annotation, value).get(part, (None, None))
     return annotation, value
 
 
-def _children(value: object) -> dict[str, tuple[Any, object]]:
+def _children(annotation: Any, value: object) -> dict[str, tuple[Any, object]]:
     """What a key can go on to, by name, with its type: fields, entries of a mapping, positions that hold schemas."""
-    cls: type = type(value)
-    if is_schema(cls):
-        return {name: (field_types(cls)[name], item) for name, item in leaf_fields(value).items()}
     if isinstance(value, dict):
-        return {str(key): (type(item), item) for key, item in value.items() if _FIELD.fullmatch(str(key))}
-    if isinstance(value, tuple):
-        return {str(place): (type(item), item) for place, item in enumerate(value) if is_schema(type(item))}
+        if schema := _schema_of(annotation, value):
+            values = {**starting_values(schema), **value}
+            return {name: (kind, values[name]) for name, kind in field_types(schema).items()}
+        items = {str(key): (element_type(annotation, key), item) for key, item in value.items()}
+        return {key: item for key, item in items.items() if _FIELD.fullmatch(key)}
+    if isinstance(value, list):
+        places = {str(place): (element_type(annotation, place), item) for place, item in enumerate(value)}
+        return {place: (kind, item) for place, (kind, item) in places.items() if _schema_of(kind, item)}
     return {}
 
 
-def _config(earlier: Sequence[str]) -> RunConfig | None:
+def _schema_of(annotation: Any, value: object) -> type | None:
+    """The schema of a part: of the option it is, or of its field; None for other mappings."""
+    schema = next((member for member in alternatives(annotation) if is_schema(member)), None)
+    if schema is None or not isinstance(value, dict):
+        return None
+    group = group_of(schema)
+    option = option_at(value.get("_target_"))
+    if option is None and group is not None:
+        option = options[group.name].get(str(value.get("id")))
+    return schema if option is None else option.schema
+
+
+def _tree(earlier: Sequence[str]) -> dict[str, Any]:
     """The config of the words so far; while they make none, that of the options they choose, or the default one."""
     right = read_overrides(earlier)[0]
-    choices = [override for override in right if override.kind in ("choice", "experiment")]
-    for overrides in (right, choices, []):
+    chosen = [override for override in right if override.kind in ("choice", "experiment")]
+    for overrides in (right, chosen, []):
         try:
-            return compose([override.text for override in overrides]).config
+            if all(override.kind == "choice" for override in overrides):
+                tree = assembled({override.key: override.value for override in overrides})
+            else:
+                from app.compose import compose  # judges values, which takes longer than all that choices need
+
+                tree = dict(compose([override.text for override in overrides]).tree)
         except ConfigError:
             continue
-    return None
+        return resolve(with_presets(tree, RunConfig))[0]
+    return {}
 
 
 def _text(value: object) -> str:
@@ -210,7 +235,7 @@ def _text(value: object) -> str:
 
 def _is_read_back(path: str, value: object) -> bool:
     """Whether a value can be typed without quotes: others are for the user to write."""
-    if isinstance(value, dict) or is_schema(type(value)) or not _PLAIN.fullmatch(text := _text(value)):
+    if isinstance(value, dict) or not _PLAIN.fullmatch(text := _text(value)):
         return False
     read, _ = read_overrides([f"{path}={text}"])
     return bool(read) and _text(read[0].value) == text and isinstance(read[0].value, str) == isinstance(value, str)

@@ -1,36 +1,24 @@
-"""Overrides become a config: Hydra composes the chosen options, values are put in, the gate judges the result.
+"""Overrides become a config: the chosen options make a tree, values are put in, the gate judges the result.
 
-Nothing here imports torch.
+Nothing here imports torch, nor Hydra before something is asked that only Hydra knows.
 """
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import Any, cast
 
-from hydra._internal.config_loader_impl import ConfigLoaderImpl
-from hydra._internal.utils import create_config_search_path
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.errors import HydraException
-from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
-
-from app.choices import HYDRA_GROUPS, check_choice
-from app.experiment_source import register_plugins
+from app.assembly import assembled, choose
+from app.choices import check_choice
 from app.experiments import GROUP as EXPERIMENT
-from app.experiments import Experiment, merge, with_bases
-from app.hydra_settings import HYDRA_SETTINGS
+from app.experiments import Experiment, merge, read_experiment, with_bases
 from app.overrides import Override, read_overrides
-from app.run_directory import register_resolver
-from app.schemas.module import ModuleConfig
-from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, first_line, show
-from app.schemas.registry import Group, groups, option_at, options
-from app.schemas.run import RunConfig, root_node
-from app.schemas.validation import RESERVED, Sources, inspect
+from app.schemas.codes import Code
+from app.schemas.problems import ConfigError, Path, Problem, dotted, show
+from app.schemas.registry import groups
+from app.schemas.run import RunConfig
+from app.schemas.validation import Sources, inspect
 from app.stored_config import stored_config
 from app.tasks import import_task_configs
 
@@ -69,29 +57,36 @@ def load_config(overrides: Sequence[str] = (), experiment: str | None = None) ->
 
 
 def compose(
-    overrides: Sequence[str] = (), experiment: str | None = None, *, base: Mapping[str, Any] | None = None
+    overrides: Sequence[str] = (),
+    experiment: str | Experiment | None = None,
+    *,
+    base: Mapping[str, Any] | None = None,
 ) -> Composed:
-    """`load_config`, with the origin of every value; `base` is a config as `to_plain` writes it, to start from."""
-    prepare()
+    """`load_config`, with the origin of every value.
+
+    An `experiment` may have been read already, from anywhere; `base` is a config to start from, as by `to_plain`.
+    """
+    import_task_configs()
     if isinstance(overrides, str) or not all(isinstance(word, str) for word in overrides):
         message = f"expected a list of texts such as ['optimizer_spec.lr=0.1'], found {show(overrides)}"
         raise ConfigError([Problem(path="overrides", message=message)])
-    given = [*([f"{EXPERIMENT}={experiment}"] if experiment is not None else []), *overrides]
+    given = [*([f"{EXPERIMENT}={experiment}"] if isinstance(experiment, str) else []), *overrides]
     read, problems = read_overrides(given)
+    chosen = [experiment] if isinstance(experiment, Experiment) else []
+    chosen += [read_experiment(word.value) for word in read if word.kind == "experiment" and word.value]
     parts: dict[str, Experiment] = {}
-    for override in read:
-        if override.kind == "experiment" and override.value:
-            added, found = with_bases(override.value)
-            parts.update({part.name: part for part in added})
-            problems += found
-    problems += _of_another_task(read)
+    for each in chosen:
+        added, found = with_bases(each)
+        parts.update({part.name: part for part in added})
+        problems += found
+    problems += _of_another_task(read, chosen)
     experiments = list(parts.values())
     sources = _sources(read, experiments)
     config = None
     stored = None if base is not None else stored_config(read, experiments)
     if stored is not None:
         sources.start_from(stored.path)
-    tree = _compose(read, experiments, base if stored is None else stored.tree, problems)
+    tree = compose_tree(read, experiments, base if stored is None else stored.tree, problems)
     if tree is not None:
         config, found = inspect(tree, RunConfig, sources, interpolated=True)
         problems += found
@@ -108,13 +103,15 @@ def compose_sweep(overrides: Sequence[str]) -> list[Composed]:
     Raises:
         ConfigError: with the problems of all jobs, each once.
     """
+    from app.composing_with_hydra import jobs_of_sweep  # imports Hydra, which a single config does not need
+
     prepare()
     _, problems = read_overrides(overrides, sweep=True)
     if problems:
         raise ConfigError(problems)
     jobs: list[Composed] = []
     found: dict[Problem, None] = {}
-    for job in _jobs(overrides):
+    for job in jobs_of_sweep(overrides):
         try:
             jobs.append(compose(job))
         except ConfigError as error:
@@ -125,18 +122,14 @@ def compose_sweep(overrides: Sequence[str]) -> list[Composed]:
     return jobs
 
 
-@cache
 def prepare() -> None:
-    """Register every option, the root of the config and the source of experiments with Hydra."""
-    import_task_configs()
-    register_plugins()
-    register_resolver()
-    tree = root_node()
-    tree["hydra"] = OmegaConf.create(dict(HYDRA_SETTINGS))
-    ConfigStore.instance().store(name=CONFIG_NAME, node=tree, provider="app")
+    """Register every option, the root of the config and the source of experiments with Hydra, before it is asked."""
+    from app.composing_with_hydra import register_all
+
+    register_all()
 
 
-def _compose(
+def compose_tree(
     overrides: Sequence[Override],
     experiments: Sequence[Experiment],
     stored: Mapping[str, Any] | None,
@@ -146,65 +139,45 @@ def _compose(
 
     A `stored` config takes the place of the defaults.
 
-    Hydra sees the choices only. Values are put in here: OmegaConf would stop at the first that does not fit, and let
-    a part that a scalar was written over vanish without a word.
+    Values are put in here: OmegaConf would stop at the first that does not fit, and let a part that a scalar was
+    written over vanish without a word.
     """
     chosen: dict[str, object] = {}
     for experiment in experiments:
         chosen.update({"task": experiment.task, **experiment.choices})
-    chosen.update({override.key: override.value for override in overrides if override.kind == "choice"})
-    settings = [override for override in overrides if override.kind == "hydra"]
-    words = [f"{group}={_word(value)}" for group, value in chosen.items() if groups[group].mount == group]
-    words += [override.text for override in settings if override.path[0] in HYDRA_GROUPS]
-    try:
-        cfg = _chosen(tuple(words))
-    except (HydraException, OmegaConfBaseException) as error:
-        problems.append(Problem(path="", message=f"cannot be composed: {first_line(error)}"))
-        return None
-    if settings:
-        cfg = deepcopy(cfg)
-        problems += [problem for override in settings for problem in _check_setting(cfg, override)]
+    typed = {override.key: override.value for override in overrides if override.kind == "choice"}
+    none_chosen = {group for group, value in typed.items() if value is None}
+    chosen.update(typed)
+    if settings := [override for override in overrides if override.kind == "hydra"]:
+        from app.composing_with_hydra import check_settings  # only Hydra knows what may be set of it
+
+        problems += check_settings(settings, chosen)
     if stored is None:
-        tree = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=False))
-        del tree["hydra"]
-        module = option_at(tree["module"].get("_target_"))
-        losses = list(cast(type[ModuleConfig], module.schema).default_losses) if module else []
-        chosen = {"loss": losses} | {name: value for name, value in chosen.items() if groups[name].mount != name}
+        try:
+            tree = assembled(chosen)
+        except ConfigError as error:
+            problems += error.problems
+            return None
     else:
         tree = deepcopy(dict(stored))
         if chosen.get("task") == tree["task"].get("name"):
             del chosen["task"]
-    for name, value in chosen.items():
-        _choose(tree, groups[name], value)
+        for name, value in chosen.items():
+            choose(tree, groups[name], value)
     for experiment in experiments:
         for key, value in experiment.values.items():
-            problems += _put(tree, (key,), value, experiment.places[(key,)])
-    for override in overrides:
-        if override.kind == "value":
+            if key not in none_chosen:  # fields of an option that the command line takes away have nowhere to go
+                problems += _put(tree, (key,), value, experiment.places[(key,)])
+    for place, override in enumerate(overrides):
+        if override.kind == "value" and not taken_away(override.path, overrides[place:]):
             problems += _put(tree, override.path, override.value, override.typed)
     return tree
 
 
-def _choose(tree: dict[str, Any], group: Group, value: object) -> None:
-    """Put in an option, or several, in place of what is there; Hydra would leave fields of the one in the other."""
-    node = tree
-    for part in group.path[:-1]:
-        node = node.setdefault(part, {})
-    names = cast(list[str], value or []) if group.several else [] if value is None else [str(value)]
-    parts = {name: OmegaConf.to_container(options[group.name][name].node, resolve=False) for name in names}
-    node[group.path[-1]] = parts if group.several else next(iter(parts.values()), None)
-
-
-@lru_cache(maxsize=64)
-def _chosen(words: tuple[str, ...]) -> DictConfig:
-    """What Hydra makes of the choices alone, which a sweep's jobs mostly share; whoever changes it copies it first."""
-    loader = ConfigLoaderImpl(create_config_search_path(None))
-    return loader.load_configuration(CONFIG_NAME, list(words), RunMode.RUN, from_shell=False)
-
-
-def _word(value: object) -> str:
-    """The name of an option, or of several, as Hydra reads it: none is an empty list, since it refuses null."""
-    return f"[{','.join(value or [])}]" if isinstance(value, list | None) else str(value)
+def taken_away(path: Path, following: Sequence[Override]) -> bool:
+    """Whether a later word chooses none for the part that a value was set in: `scheduler_spec=null`."""
+    nothing = (word for word in following if word.kind == "choice" and word.value is None)
+    return any(path[: len(word.path)] == word.path for word in nothing)
 
 
 def _put(tree: dict[str, Any], path: Path, value: object, source: str) -> Iterator[Problem]:
@@ -216,7 +189,12 @@ def _put(tree: dict[str, Any], path: Path, value: object, source: str) -> Iterat
         step = part
         if isinstance(node, list):
             if not re.fullmatch("[0-9]{1,6}", str(part)) or int(part) >= len(node):
-                yield Problem(path=dotted(here), message=_no_position(dotted(path[:place]), len(node)), source=source)
+                yield Problem(
+                    path=dotted(here),
+                    message=_no_position(dotted(path[:place]), len(node)),
+                    source=source,
+                    code=Code.UNKNOWN_FIELD,
+                )
                 return
             step = int(part)
         elif part not in node and re.fullmatch("[0-9]{1,9}", str(part)) and any(type(key) is int for key in node):
@@ -253,28 +231,6 @@ def _check_part(group: str, value: object) -> str | None:
     return f"expected a mapping, found {show(value)}; options are chosen in defaults: [override /{group}: {option}]"
 
 
-def _check_setting(cfg: DictConfig, override: Override) -> Iterator[Problem]:
-    """What is wrong with a setting of Hydra's own; which ones its launcher and sweeper have, their configs say."""
-    if override.path[0] in HYDRA_GROUPS:
-        return
-    around, name = dotted(override.path[:-1]), str(override.path[-1])
-    node = OmegaConf.select(cfg, around)
-    fields = [str(key) for key in node if key not in RESERVED] if isinstance(node, DictConfig) else []
-    if name not in fields:
-        there_is = did_you_mean(name, fields) or (f"; it has {', '.join(fields)}" if fields else "")
-        message = f"{around} has no such field{there_is}"
-        yield Problem(path=dotted(override.path), message=message, source=override.typed)
-        return
-    try:
-        OmegaConf.update(node, name, override.value)
-        OmegaConf.select(cfg, dotted(override.path))
-    except InterpolationToMissingValueError:
-        return  # what Hydra fills in later: the number of a sweep's job
-    except (OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
-        message = f"cannot be set: {first_line(error)}"
-        yield Problem(path=dotted(override.path), message=message, source=override.typed)
-
-
 def _sources(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> Sources:
     """Choices take effect before values, and the command line after experiments."""
     places = [item for experiment in experiments for item in experiment.places.items()]
@@ -293,9 +249,9 @@ def _sources(overrides: Sequence[Override], experiments: Sequence[Experiment]) -
     )
 
 
-def _of_another_task(overrides: Sequence[Override]) -> Iterator[Problem]:
+def _of_another_task(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> Iterator[Problem]:
     """A run has one experiment at most, and belongs to its task."""
-    names = [str(override.value) for override in overrides if override.kind == "experiment" and override.value]
+    names = [experiment.name for experiment in experiments]
     for override in overrides:
         if override.kind == "experiment" and override.value and override.value != names[0]:
             message = f"is given twice, first as {names[0]}; an experiment may build on another one in its defaults"
@@ -313,12 +269,3 @@ def _sharing_a_process(jobs: Sequence[Composed]) -> Iterator[Problem]:
         if trainer.reruns_the_program() and len(jobs) > 1 and not launched_elsewhere:
             message = f"'{trainer.strategy}' leaves its process unfit for a sweep's next job; expected 'ddp_spawn'"
             yield Problem(path="trainer.strategy", message=f"{message}, or hydra/launcher=joblib once it is installed")
-
-
-def _jobs(overrides: Sequence[str]) -> list[list[str]]:
-    """The override lists of a sweep's jobs, in Hydra's order."""
-    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
-
-    parsed = OverridesParser.create(ConfigLoaderImpl(create_config_search_path(None))).parse_overrides(list(overrides))
-    batches = cast(Any, BasicSweeper.split_arguments(parsed, None))
-    return [list(job) for batch in batches for job in batch]

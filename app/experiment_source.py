@@ -10,7 +10,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from app.experiments import GROUP, experiment_names, merge, with_bases
+from app.experiments import GROUP, experiment_names, merge, read_experiment, with_bases
 
 
 class ExperimentSource(ConfigSource):
@@ -23,7 +23,7 @@ class ExperimentSource(ConfigSource):
 
     def load_config(self, config_path: str) -> ConfigResult:
         """The experiment as one config, what it builds on included, choosing its own task before anything else."""
-        experiments, _ = with_bases(_name_in(config_path))
+        experiments, _ = with_bases(read_experiment(_name_in(config_path)))
         choices: dict[str, object] = {"task": experiments[-1].task}
         values: dict[str, Any] = {}
         for experiment in experiments:

@@ -14,6 +14,7 @@ from typing import Any, Final
 from app.choices import check_choice
 from app.placed_yaml import REFUSED, Node, Place, read_yaml
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.problems import Path, Problem, did_you_mean, dotted, nearest, show
 from app.schemas.registry import groups, option_at
 from app.schemas.validation import RESERVED
@@ -24,6 +25,7 @@ LARGEST_FILE: Final = 100_000
 """Bytes; a real experiment has a few hundred."""
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_TASK = re.compile(r"^\s*-\s*override /task:\s*['\"]?(\w+)", re.MULTILINE)
 _HEADER = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
 
@@ -37,6 +39,9 @@ class Experiment:
     file: File
     choices: dict[str, object] = field(default_factory=dict)
     """The options its defaults list chooses, by group."""
+
+    choice_places: dict[str, str] = field(default_factory=dict)
+    """`file:line:column` of each choice, by group; at its path a part that is also set has the place of that."""
 
     bases: dict[str, str] = field(default_factory=dict)
     """The experiments it builds on, `<task>/<name>`, in the order of its defaults list, and where each stands."""
@@ -54,10 +59,23 @@ class Experiment:
         """The task it belongs to: the one in whose folder it lies."""
         return self.name.partition("/")[0]
 
+    @property
+    def shown(self) -> str:
+        """The file as a user in the current folder would name it."""
+        file = self.file.absolute()
+        return str(file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file)
+
 
 def experiment_names() -> list[str]:
     """Every experiment there is, `<task>/<name>`: the YAML files in the tasks' folders."""
     return [f"{task}/{name}" for task, folder in task_folders().items() for name in _names(folder / "experiments")]
+
+
+def is_experiment(name: object) -> bool:
+    """Whether `experiment_names` lists it; listing a thousand for each of a thousand takes minutes."""
+    task, _, leaf = name.partition("/") if isinstance(name, str) else ("", "", "")
+    folder = task_folders().get(task)
+    return folder is not None and _is_one(folder / "experiments", leaf)
 
 
 def read_experiment(name: str) -> Experiment:
@@ -68,27 +86,47 @@ def read_experiment(name: str) -> Experiment:
     return _read(name, file, stat.st_mtime_ns, stat.st_size)
 
 
-def with_bases(name: str) -> tuple[list[Experiment], list[Problem]]:
-    """What the experiment builds on, and then itself: the order in which values take effect.
+def experiment_at(file: File, task: str | None = None) -> Experiment:
+    """Read a file that may lie outside the tasks' folders.
+
+    There, it is an experiment of the task that is given, of the one that its defaults choose, or else of the first, and
+    builds on the task's own.
+    """
+    folders = task_folders()
+    for name, folder in folders.items():
+        if file.resolve().parent == (folder / "experiments").resolve():
+            return read_experiment(f"{name}/{file.stem}")
+    if task is None:
+        chosen = _TASK.search(file.read_text(encoding="utf-8", errors="replace"))
+        task = chosen[1] if chosen and chosen[1] in folders else next(iter(folders))
+    stat = file.stat()
+    return _read(f"{task}/{file.stem}", file, stat.st_mtime_ns, stat.st_size)
+
+
+def with_bases(experiment: Experiment) -> tuple[list[Experiment], list[Problem]]:
+    """What an experiment builds on, and then itself: the order in which values take effect.
 
     An experiment that several others build on takes effect once. The problems are those of all, circles included.
     """
     found: dict[str, Experiment] = {}
     problems: list[Problem] = []
-    _add_with_bases(name, [], found, problems)
+    _add_with_bases(experiment, [], found, problems)
     return list(found.values()), problems
 
 
-def _add_with_bases(name: str, opened: list[str], found: dict[str, Experiment], problems: list[Problem]) -> None:
-    experiment = read_experiment(name)
+def _add_with_bases(
+    experiment: Experiment, above: list[str], found: dict[str, Experiment], problems: list[Problem]
+) -> None:
     problems += experiment.problems
+    opened = [*above, experiment.name]
     for base, place in experiment.bases.items():
-        if base in (*opened, name):
-            circle = " → ".join([*[*opened, name][[*opened, name].index(base) :], base])
-            problems.append(Problem(path="defaults", message=f"builds on itself: {circle}", source=place))
+        if base in opened:
+            circle = " → ".join([*opened[opened.index(base) :], base])
+            message = f"builds on itself: {circle}"
+            problems.append(Problem(path="defaults", message=message, source=place, code=Code.LAYOUT))
         elif base not in found:
-            _add_with_bases(base, [*opened, name], found, problems)
-    found[name] = experiment
+            _add_with_bases(read_experiment(base), opened, found, problems)
+    found[experiment.name] = experiment
 
 
 def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
@@ -109,13 +147,19 @@ def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
 def _chooses_anew(value: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether the `id` names an option, and is no field of the one before it."""
     option = option_at(before.get("_target_"))
-    return "id" in value and (option is None or "id" not in field_types(option.schema))
+    if option is not None and (option.group.presets_only or "id" in field_types(option.schema)):
+        return False
+    return "id" in value
 
 
 def _names(folder: File) -> list[str]:
     if not folder.is_dir():
         return []
-    return sorted(file.stem for file in folder.glob("*.yaml") if _NAME.fullmatch(file.stem) and file.is_file())
+    return sorted(file.stem for file in folder.glob("*.yaml") if _is_one(folder, file.stem))
+
+
+def _is_one(folder: File, name: str) -> bool:
+    return _NAME.fullmatch(name) is not None and (folder / f"{name}.yaml").is_file()
 
 
 @cache
@@ -141,6 +185,7 @@ class _Reader:
 
     def __init__(self, experiment: Experiment) -> None:
         self.experiment = experiment
+        self.shown = experiment.shown
 
     def read(self, text: str) -> None:
         header = _HEADER.search(text)
@@ -149,7 +194,7 @@ class _Reader:
             self.problem((), f"expected the package _global_, found {header[1]}", place)
         root, faults = read_yaml(text)
         for fault in faults:
-            self.problem(fault.path, fault.message, fault.place)
+            self.problem(fault.path, fault.message, fault.place, fault.code)
         if root is None:
             return
         if not isinstance(root.value, dict):
@@ -160,21 +205,20 @@ class _Reader:
             if key == "defaults":
                 self._defaults(node)
             elif key == "hydra":
-                self.problem((key,), "an experiment cannot set it; Hydra is set on the command line", place)
+                self.problem(
+                    (key,), "an experiment cannot set it; Hydra is set on the command line", place, Code.RESERVED
+                )
             elif key == GROUP:
                 self.problem((key,), "an experiment builds on others of its task in defaults: [<name>]", place)
             elif (value := self._plain(node, (key,), place)) is not REFUSED:
                 self.experiment.values[key] = value
 
-    def problem(self, path: Path, message: str, place: Place | None = None) -> None:
+    def problem(self, path: Path, message: str, place: Place | None = None, code: Code = Code.LAYOUT) -> None:
         where = dotted(path) or f"{GROUP}={self.experiment.name}"
-        self.experiment.problems.append(Problem(path=where, message=message, source=self._at(place)))
+        self.experiment.problems.append(Problem(path=where, message=message, source=self._at(place), code=code))
 
     def _at(self, place: Place | None) -> str:
-        """The file as a user in the current folder would name it, with the place."""
-        file = self.experiment.file
-        shown = file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file
-        return f"{shown}{place or ''}"
+        return f"{self.shown}{place or ''}"
 
     def _plain(self, node: Node, path: Path, place: Place) -> Any:
         """The value, its places noted and reserved keys left out."""
@@ -188,7 +232,7 @@ class _Reader:
         for key, (key_place, item) in node.value.items():
             if key in RESERVED:
                 advice = f"choose an option in defaults instead: override /{path[0]}: <option>"
-                self.problem((*path, key), f"'{key}' is not for configs to set; {advice}", key_place)
+                self.problem((*path, key), f"'{key}' is not for configs to set; {advice}", key_place, Code.RESERVED)
             elif (value := self._plain(item, (*path, key), key_place)) is not REFUSED:
                 read[key] = value
         return read
@@ -200,7 +244,8 @@ class _Reader:
         for index, entry in enumerate(node.value):
             last = index == len(node.value) - 1
             if message := self._default(entry, last=last):
-                self.problem(("defaults", index), message, entry.place)
+                code = Code.UNKNOWN_OPTION if message.startswith("no ") else Code.LAYOUT
+                self.problem(("defaults", index), message, entry.place, code)
 
     def _default(self, entry: Node, *, last: bool) -> str | None:
         """Note one entry of the defaults list, or say what is wrong with it."""
@@ -222,19 +267,20 @@ class _Reader:
             return f"an experiment in the folder of {self.experiment.task} cannot choose task {value}"
         if group in self.experiment.choices:
             return f"{group} is chosen twice; keep one"
-        self.experiment.choices[group] = value or None
+        chosen = [value] if groups[group].several and isinstance(value, str) else value
+        self.experiment.choices[group] = chosen or None
         self.experiment.places[groups[group].path] = self._at(entry.place)
+        self.experiment.choice_places[group] = self._at(entry.place)
         return None
 
     def _base(self, name: str, place: str) -> str | None:
         task, _, itself = self.experiment.name.partition("/")
-        here = [other.partition("/")[2] for other in experiment_names() if other.startswith(f"{task}/")]
-        others = [other for other in here if other != itself]
         if name.split()[0:1] == ["override"]:
             return f"found the text '{name}'; expected 'override /group: option'"
         if name == itself:
             return "builds on itself"
-        if name not in others:
+        if not is_experiment(f"{task}/{name}"):
+            others = [other for other in _names(task_folders()[task] / "experiments") if other != itself]
             there_is = did_you_mean(name, others) or (f"; there is {', '.join(others)}" if others else "")
             return f"no experiment '{name}' beside this one{there_is}"
         if f"{task}/{name}" in self.experiment.bases:

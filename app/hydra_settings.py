@@ -6,12 +6,7 @@ from typing import Any, Final
 _HELP: Final = """\
 app [command] [group=option ...] [path.to.a.field=value ...] [flags]
 
-  train             fit and then test; what `app` does without a command
-  test              measure the weights of checkpoint=<file> on the task's test split
-  predict           write what the weights of checkpoint=<file> predict into a file
-  check             say what is wrong with a config, without running anything
-  find-lr           train shortly at rising learning rates, and name the one to start with
-  checkpoint plan   show which weight would come from which file of load_checkpoint
+$APP_COMMANDS
 
 resume_path=<file or run directory> goes on with a training where it was saved.
 

@@ -1,24 +1,21 @@
 """Overrides as users type them, `optimizer_spec.lr=3e-4`, read and judged one by one before Hydra composes anything."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
 from typing import Any, Final, Literal
 
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import ChoiceSweep, OverrideType, QuotedString
-from hydra.core.override_parser.types import Override as HydraOverride
-from hydra.errors import HydraException
-
 from app.choices import HYDRA_GROUPS, check_choice, hydra_options
 from app.experiments import GROUP as EXPERIMENT
-from app.experiments import experiment_names
+from app.experiments import experiment_names, is_experiment
+from app.override_grammar import GrammarError, Parsed, parse
 from app.schemas.annotations import field_types, is_secret
+from app.schemas.codes import Code
 from app.schemas.plain import MASK
-from app.schemas.problems import Path, Problem, did_you_mean, first_line, nearest, show
-from app.schemas.registry import groups, options
+from app.schemas.problems import Path, Problem, did_you_mean, nearest, show
+from app.schemas.registry import Group, groups, options
 from app.schemas.resolution import bracket_depth
 from app.schemas.validation import RESERVED
 
@@ -92,18 +89,29 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
     shown = _shown(text)
     if len(text) > LONGEST or max(bracket_depth(text), text.partition("=")[0].count(".")) > DEEPEST_LEVEL:
         limits = f"{LONGEST:,} characters and {DEEPEST_LEVEL} levels"
-        return Problem(path="", message=f"is longer or deeper than any value here; at most {limits}", source=shown)
+        return Problem(
+            path="",
+            message=f"is longer or deeper than any value here; at most {limits}",
+            source=shown,
+            code=Code.OVERRIDE,
+        )
     parsed = _parse(text)
     if isinstance(parsed, str):
-        return Problem(path="", message=parsed, source=shown)
-    key = parsed.key_or_group
+        return Problem(path="", message=parsed, source=shown, code=Code.OVERRIDE)
+    key = parsed.key
     message = _judge(parsed, sweep=sweep)
     if message is not None:
-        return Problem(path=key.replace("/", ".") if key not in HYDRA_GROUPS else key, message=message, source=shown)
+        chooses = key in (EXPERIMENT, *groups)
+        return Problem(
+            path=key.replace("/", ".") if key not in HYDRA_GROUPS else key,
+            message=message,
+            source=shown,
+            code=Code.UNKNOWN_OPTION if chooses else Code.OVERRIDE,
+        )
     clean = text.lstrip("+")
-    if parsed.is_sweep_override():
+    if parsed.sweeps:
         return Override(text=clean, typed=shown, kind="value", key=key, path=tuple(key.split(".")), value=None)
-    value = _plain(parsed.value())
+    value = parsed.value
     kind: Kind = "value"
     if key in (EXPERIMENT, *groups) and value is None:
         clean = f"{key}=[]"  # Hydra refuses null for a group
@@ -112,7 +120,7 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
         value = value or None
     elif key in HYDRA_GROUPS or key.startswith("hydra."):
         kind = "hydra"
-    elif key in groups:
+    elif key in groups and not isinstance(value, dict):
         kind = "choice"
         if groups[key].several and not isinstance(value, list):
             value = [] if value is None else [value]
@@ -155,11 +163,11 @@ def _secret_paths(group: str) -> tuple[str, ...]:
     )
 
 
-def _parse(text: str) -> HydraOverride | str:
-    """Hydra's reading of the text, or what is wrong with it."""
+def _parse(text: str) -> Parsed | str:
+    """The text as it is read, or what is wrong with it."""
     try:
-        return OverridesParser.create().parse_override(text)
-    except (HydraException, ValueError, RecursionError, OverflowError) as error:
+        return parse(text)
+    except GrammarError as error:
         key, equals, _ = text.partition("=")
         if not equals:
             return "expected key=value"
@@ -168,31 +176,30 @@ def _parse(text: str) -> HydraOverride | str:
             return f"list positions are written with a dot: {with_dots}=<value>"
         if not _KEY.fullmatch(key):
             return f"{show(key)} is no key: names joined by dots, as in optimizer_spec.lr=0.1"
-        reason = first_line(error).partition(" expecting ")[0]  # what the grammar's rules are called helps nobody
+        reason = str(error).partition(" expecting ")[0]  # what the grammar's rules are called helps nobody
         return f"the value cannot be read ({reason}); put it in quotes: \"{key}='…'\""
 
 
-def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
+def _judge(override: Parsed, *, sweep: bool) -> str | None:
     """What is wrong with an override that can be read, as far as it can be said without the schemas."""
-    key = override.key_or_group
+    key = override.key
     if not _KEY.fullmatch(key):
         return "expected key=value, found no key" if not key else f"{show(key)} is no key: names joined by dots"
     if override.package is not None:
         return "packages are fixed: leave out the part from '@' on"
-    if override.type is OverrideType.DEL:
+    if override.removes:
         return (
             "nothing can be removed: give a value, null where absence means something, or a list of options without it"
         )
-    if reserved := next((part for part in (*key.split("."), *_keys(override._value)) if part in RESERVED), None):
+    if reserved := next((part for part in (*key.split("."), *override.keys) if part in RESERVED), None):
         group = "/".join(key.split(".")[:2]) if key.startswith("hydra.") else key.split(".")[0]
         return f"'{reserved}' is not for users to set; choose an option instead: {group}=<option>"
-    if override.is_sweep_override():
-        swept = override.value()
-        if key in (EXPERIMENT, *groups) and isinstance(swept, ChoiceSweep) and None in swept.list:
+    if override.sweeps:
+        if key in (EXPERIMENT, *groups) and None in override.alternatives:
             return "in a sweep, none is written as an empty list: []"
         return None if sweep else _sweep_advice(override)
-    value = _plain(override.value())
-    for inner in _keys(override._value):
+    value = override.value
+    for inner in override.keys:
         if type(inner) not in (str, int):
             return f"expected texts as keys, found {show(inner)}; put it in quotes"
     if key == EXPERIMENT:
@@ -200,10 +207,10 @@ def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
     if key.startswith("hydra"):
         return _check_hydra(key, value)
     if key in groups:
-        if isinstance(value, dict):
+        if isinstance(value, dict) and not _chooses_last(groups[key], value):
             example = "<option>.<field>" if groups[key].several else "<field>"
             return f"expected the name of an option, found a mapping; set values one by one: {key}.{example}=<value>"
-        return check_choice(key, value)
+        return None if isinstance(value, dict) else check_choice(key, value)
     group, dot, rest = key.partition(".")
     if not dot and key not in (fields := _fields_of_a_run()) and (near := nearest(key, (*fields, *groups))) in groups:
         return f"RunConfig has no such field; did you mean '{near}'?"
@@ -217,17 +224,27 @@ def _judge(override: HydraOverride, *, sweep: bool) -> str | None:
     return None
 
 
-def _sweep_advice(override: HydraOverride) -> str:
+def _chooses_last(group: Group, value: dict[Any, Any]) -> bool:
+    """Whether a mapping takes the place of all that a part holds: `{id: sgd, lr: 0.1}`, or `{}` for a group of several.
+
+    A choice takes effect before what an experiment sets; this takes effect after it.
+    """
+    if group.mount != group.name or group.presets_only:
+        return False
+    return value == {} if group.several else "id" in value
+
+
+def _sweep_advice(override: Parsed) -> str:
     return (
         "is a list of alternatives: add --multirun to run each of them, or write one value"
-        f" (a list stands in brackets: '{override.key_or_group}=[…]')"
+        f" (a list stands in brackets: '{override.key}=[…]')"
     )
 
 
 def _check_experiment(value: object) -> str | None:
-    names = experiment_names()
-    if value in names:
+    if is_experiment(value):
         return None
+    names = experiment_names()
     listed = f"experiments: {', '.join(names)}" if names else "there is none yet"
     if not isinstance(value, str):
         return f"expected the name of one experiment, found {show(value)}; {listed}"
@@ -260,24 +277,3 @@ def _check_hydra(key: str, value: object) -> str | None:
     if key == "hydra.verbose" and not isinstance(value, bool | str | list):
         return f"expected true, false, or the loggers to hear more of, found {show(value)}"
     return None
-
-
-def _plain(value: Any) -> Any:
-    """A parsed value without the parser's own types."""
-    if isinstance(value, QuotedString):
-        return value.text
-    if isinstance(value, list):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {_plain(key): _plain(item) for key, item in value.items()}
-    return value
-
-
-def _keys(value: Any) -> Iterator[object]:
-    if isinstance(value, dict):
-        for key, item in value.items():
-            yield _plain(key)
-            yield from _keys(item)
-    elif isinstance(value, list):
-        for item in value:
-            yield from _keys(item)

@@ -10,7 +10,6 @@ from secrets import token_hex
 from typing import Any, Final
 
 import yaml
-from omegaconf import OmegaConf
 
 from app.schemas.plain import to_plain
 from app.schemas.problems import Path as ConfigPath
@@ -38,6 +37,8 @@ def new_run_directory(config: RunConfig) -> Path:
 
 def register_resolver() -> None:
     """Let `hydra.run.dir` ask for a run's name; every mention of it in one config means the same run."""
+    from omegaconf import OmegaConf  # slow to import, and needed by Hydra alone
+
     if not OmegaConf.has_resolver("run_name"):
         OmegaConf.register_new_resolver("run_name", run_name, use_cache=True)
 

@@ -7,8 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
-from omegaconf import MISSING
-
 from app.experiments import Experiment
 from app.overrides import Override
 from app.schemas.loggers import CSVLoggerConfig
@@ -16,6 +14,7 @@ from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
+from app.schemas.schema import MISSING
 from app.schemas.validation import Sources
 
 _RESTORED: Final = ("optimizer_spec", "scheduler_spec", "optimizers", "seed_params")
@@ -92,7 +91,7 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
     if config is None or faults:
         message = "holds a config that was not stored by a run of this project"
         raise ConfigError([Problem(path=key, message=f"{file}: {message}: {fault}", source=source) for fault in faults])
-    tree = _without_masks(for_measuring(config) if key == "checkpoint" else config)
+    tree = without_masks(for_measuring(config) if key == "checkpoint" else config)
     # These said what that run was to start from. It is over.
     tree.update({"checkpoint": None, "resume_path": None})
     return StoredConfig(path=file, tree=_without_places(tree), resumed=key == "resume_path")
@@ -156,8 +155,8 @@ def _without_first_weights(value: Any) -> Any:
     return [_without_first_weights(item) for item in value] if isinstance(value, list) else value
 
 
-def _without_masks(value: Any) -> Any:
+def without_masks(value: Any) -> Any:
     """The config less its secrets, which were masked when it was written: they are looked for anew where needed."""
     if isinstance(value, dict):
-        return {key: _without_masks(item) for key, item in value.items() if item != MASK}
-    return [_without_masks(item) for item in value] if isinstance(value, list) else value
+        return {key: without_masks(item) for key, item in value.items() if item != MASK}
+    return [without_masks(item) for item in value] if isinstance(value, list) else value

@@ -123,7 +123,7 @@ def test_a_file_that_is_no_checkpoint_is_named(tmp_path: Path, capsys: pytest.Ca
         (["--config-dir=x"], "no flag --config-dir; there is --help"),
         (["--mutlirun"], "no flag --mutlirun; did you mean '--multirun'?   --mutlirun"),
         (["--experimental-rerun=x.pickle"], "no flag --experimental-rerun"),
-        (["--cfg", "jbo"], "--cfg takes 'job', 'hydra' or 'all'   --cfg jbo"),
+        (["--cfg", "jbo"], "--cfg takes 'job', 'hydra' or 'all'; did you mean 'job'?   --cfg jbo"),
         (["-m", "optimizer_spec.lr=1e-3,fast"], "optimizer_spec.lr: expected a number above 0, found 'fast'"),
         (["-m", "optimizer_spec=adam,sdg"], "optimizer_spec: no option 'sdg'; did you mean 'sgd'?"),
     ],

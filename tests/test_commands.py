@@ -159,7 +159,7 @@ def test_a_check_says_what_it_could_not_check(capsys: pytest.CaptureFixture[str]
     factors = ["optimizer_spec.paramwise={custom: {.head: {lr: 0.1}}}"]
     for words in (["callbacks=[freeze]", "callbacks.freeze.parts={.head: {}}"], factors):
         assert main(["check", *words]) == 0
-        assert "the paths that name parts of the model meet it in training" in capsys.readouterr().out
+        assert "--shapes compares the paths that name parts of the model with it" in capsys.readouterr().out
     assert main(["check", "optimizer_spec.paramwise={bias_decay: 0}"]) == 0
     assert capsys.readouterr().out == "no problem found\n"
 

@@ -7,26 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from app import cli, completion
+from app.commands import COMMANDS, HYDRA_FLAGS
+from app.completion import answer, complete
 from app.compose import compose
 from app.experiments import experiment_names
 from app.schemas.registry import groups, options
 
-VALUES = {"--cfg": ("job", "hydra", "all"), "--package": ()}
-
-
-def complete(line: str) -> list[str]:
-    return completion.complete(line, commands=cli.COMMANDS, flags=cli.FLAGS, values=VALUES)
-
-
-def answer(*words: str) -> str | None:
-    return completion.answer(words, commands=cli.COMMANDS, flags=cli.FLAGS, values=VALUES)
+FLAGS = {name: flag.short for name, flag in HYDRA_FLAGS.items()}
 
 
 def test_commands_stand_first_only() -> None:
-    assert set(cli.COMMANDS) <= set(complete("app "))
+    assert set(COMMANDS) <= set(complete("app "))
     assert complete("app tes") == ["test"]
-    assert set(cli.COMMANDS).isdisjoint(complete("app train "))
+    assert set(COMMANDS).isdisjoint(complete("app train "))
     assert complete("app train tes") == []
 
 
@@ -44,7 +37,7 @@ def test_the_program_itself_is_the_shells_to_complete() -> None:
 
 
 def test_flags_are_those_of_the_command_line_with_the_words_they_take() -> None:
-    assert complete("app -") == list(cli.FLAGS)
+    assert complete("app -") == list(FLAGS)
     assert complete("app check --mu") == ["--multirun"]
     assert complete("app --cfg ") == complete("app -c ") == ["job", "hydra", "all"]
     assert complete("app --cfg=h") == ["--cfg=hydra"]
@@ -67,7 +60,7 @@ def test_none_is_offered_where_a_group_may_be_left_out() -> None:
 
 def test_options_in_folders_and_experiments_are_completed_from_any_part_of_their_names() -> None:
     assert complete("app module=digits/c") == ["module=digits/cnn"]
-    assert complete("app exp") == ["experiment="]
+    assert complete("app expe") == ["experiment="]
     assert complete("app experiment=") == [f"experiment={name}" for name in experiment_names()]
     assert complete("app experiment=digits/ro") == ["experiment=digits/robust"]
 
@@ -175,19 +168,19 @@ def test_bash_is_answered_up_to_the_cursor(monkeypatch: pytest.MonkeyPatch) -> N
     line = "app logger.é=1 module=digits/m trainer=cpu"
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line.partition(" trainer")[0].encode())))
-    assert answer("query=bash") == answer("query=zsh") == "module=digits/mlp"
+    assert answer(["query=bash"]) == answer(["query=zsh"]) == "module=digits/mlp"
 
 
 def test_fish_is_answered_one_candidate_a_line(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_LINE", "app tra")
     monkeypatch.delenv("COMP_POINT", raising=False)
-    assert answer("query=fish") == "train\ntrainer=\ntrainer."
+    assert answer(["query=fish"]) == "train\ntrainer=\ntrainer."
 
 
 def test_only_queries_are_answered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COMP_LINE", "app tra")
     for words in ((), ("install=bash",), ("uninstall=fish",), ("query=nushell",), ("query=bash", "query=fish")):
-        assert answer(*words) is None
+        assert answer(words) is None
 
 
 @pytest.mark.parametrize("typed", ["module=digits/c", "callbacks=[checkpoint,ear", "callbacks.checkpoint.f"])
@@ -207,7 +200,7 @@ def test_bash_takes_the_candidates_as_they_are(typed: str) -> None:
 def test_completing_loads_nothing_heavy() -> None:
     code = (
         "import sys; from app.completion import complete\n"
-        "print(complete('app experiment=digits/robust trainer.max_e', commands={}, flags={}, values={}))\n"
+        "print(complete('app experiment=digits/robust trainer.max_e'))\n"
         "print({'torch', 'lightning', 'sklearn', 'wandb', 'torchmetrics'} & set(sys.modules))"
     )
     root = Path(__file__).parent.parent

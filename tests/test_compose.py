@@ -71,13 +71,14 @@ SAME: list[tuple[list[str], str, RunConfig]] = [
 def test_typed_written_and_made_in_python_are_equal(
     experiment: Write, typed: list[str], written: str, made: RunConfig
 ) -> None:
-    assert load_config(typed) == load_config([experiment(written)]) == load_config(experiment="digits/x") == made
+    chosen = experiment(written)
+    assert load_config(typed) == load_config([chosen]) == load_config(experiment=chosen.partition("=")[2]) == made
 
 
 def test_everything_wrong_is_reported_at_once_wherever_it_was_set(experiment: Write) -> None:
     chosen = experiment("trainer:\n  max_epochs: many\nfoo: 1\ndefaults: [override /logger: [cvs]]\n")
     with pytest.raises(ConfigError) as caught:
-        load_config([chosen, "optimizer_spec=adamm", "task.mode=max", "seed_params.seed=-1", "+bar=2", "a b=3"])
+        load_config([chosen, "optimizer_spec=adamm", "task.mode=max", "seed_params.seed=-1", "+bar=2", "a b=3"])  # type: ignore[config]  # refused, as the test says
 
     assert {problem.path: problem.source for problem in caught.value.problems} == {
         "trainer.max_epochs": "digits/experiments/x.yaml:2:3",
@@ -93,7 +94,7 @@ def test_everything_wrong_is_reported_at_once_wherever_it_was_set(experiment: Wr
 
 def test_a_rule_between_parts_is_blamed_on_what_was_set() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(["scheduler_spec=cosine_annealing", "scheduler_spec.T_max=3", "trainer.max_epochs=9"])
+        load_config(["scheduler_spec=cosine_annealing", "scheduler_spec.T_max=3", "trainer.max_epochs=9"])  # type: ignore[config]  # refused, as the test says
 
     (problem,) = caught.value.problems
     assert (problem.path, problem.source) == ("scheduler_spec.T_max", "scheduler_spec.T_max=3")
@@ -210,9 +211,10 @@ def test_the_command_line_refuses_with_status_2_and_leaves_nothing_behind(
         done = run("", tmp_path, *command, *overrides)
 
         assert done.returncode == 2
-        assert message in done.stderr
-        assert "Traceback" not in done.stderr
-        assert done.stdout == ""
+        said, silent = (done.stdout, done.stderr) if command else (done.stderr, done.stdout)
+        assert message in said
+        assert "Traceback" not in said
+        assert silent == ""
         assert list(tmp_path.iterdir()) == []
 
 

@@ -106,8 +106,9 @@ def test_half_precision_trains_too(tmp_path: Path) -> None:
 
 
 def test_an_output_that_the_module_has_not_is_refused_before_anything_is_built() -> None:
+    words = ["task=workbench", "loss=[mse]", "joint_loss.losses.mse.mapping={input: predictions}"]
     with pytest.raises(ConfigError) as caught:
-        load_config(["task=workbench", "loss=[mse]", "joint_loss.losses.mse.mapping={input: predictions}"])
+        load_config(words)
     (problem,) = caught.value.problems
     assert problem.path == "joint_loss.losses.mse.mapping.input"
     assert problem.message == "there is no output 'predictions'; did you mean 'prediction'?"

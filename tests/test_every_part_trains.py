@@ -206,7 +206,7 @@ def test_segmentation_learns_the_masks(tmp_path: Path) -> None:
 
 def test_a_target_that_a_head_needs_is_looked_for_in_the_batch() -> None:
     with pytest.raises(ConfigError) as caught:
-        load_config(["task=scenes", "head=arcface", f"{MODEL}.head.target=maks"])
+        load_config(["task=scenes", "head=arcface", f"{MODEL}.head.target=maks"])  # type: ignore[config]  # of a fixture
     assert [str(problem).split("   ")[0] for problem in caught.value.problems] == [
         "module: its model needs the target 'maks', which no batch has; did you mean 'mask'?"
     ]

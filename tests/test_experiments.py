@@ -60,7 +60,7 @@ def test_every_experiment_is_listed_once_with_its_bases_first(experiment: Write)
     experiment("defaults: [a, b]", "c")
     experiment("defaults: [b, c, a]")
 
-    parts, problems = with_bases("digits/x")
+    parts, problems = with_bases(read_experiment("digits/x"))
     assert [part.name for part in parts] == ["digits/a", "digits/b", "digits/c", "digits/x"]
     assert problems == []
 

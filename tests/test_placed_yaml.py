@@ -1,6 +1,9 @@
 """YAML as it is read here: plain data, every value with its place, no surprises."""
 
 import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.placed_yaml import REFUSED, Place, read_yaml
 
@@ -105,3 +108,23 @@ def test_after_some_faults_reading_stops(text: str, message: str) -> None:
 def test_whole_numbers_of_any_length_are_read_in_no_time() -> None:
     assert plain("9" * 99) == int("9" * 99)
     assert isinstance(plain("9" * 90_000), float)
+
+
+BLANKS = [" ", "  ", "\n", "\n  ", "\n    ", "\n- ", "\n  - ", ": ", ", ", "\t", "\r\n", "\ufeff", "\x85", "\u2028"]
+PIECES = st.sampled_from(
+    [*"a b1 é 1.5 - : ? , [ ] { } # & * ! | > ' \" % @ ` = ~ << --- ... ${x.y} trainer: lr: on 010".split(), *BLANKS]
+)
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True, database=None)
+@given(st.lists(PIECES, max_size=14).map("".join), st.sampled_from(["", "\n"]))
+def test_libyaml_and_pyyaml_read_the_same_in_the_same_places(text: str, end: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        quick = read_yaml(text + end)
+        patch.delattr(yaml, "CSafeLoader")
+        assert quick == read_yaml(text + end)
+
+
+def test_ordinary_text_is_read_by_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(yaml, "SafeLoader")
+    assert plain("# Größe\na: [1, {b: 2}]\nc:\n  - ${x.y}\n  - 'on'\n") == {"a": [1, {"b": 2}], "c": ["${x.y}", "on"]}

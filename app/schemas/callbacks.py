@@ -11,6 +11,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Lt
 
+from app.schemas.codes import Code
 from app.schemas.constraints import (
     DeviceName,
     Duration,
@@ -27,7 +28,7 @@ from app.schemas.model_paths import nested
 from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
 _PROTOCOLS: Final[Mapping[str, str | None]] = {
@@ -109,7 +110,7 @@ class CheckpointConfig(CallbackConfig):
     verbose: bool = False
     """Log a line for every file that is written."""
 
-    @rule("monitor", "mode")
+    @rule("monitor", "mode", code=Code.MONITOR)
     def _monitor_has_a_mode(self) -> Iterator[Finding]:
         if self.monitor is not None and self.mode is None:
             yield "mode", f"monitor={self.monitor} needs a mode: 'min' when lower is better, 'max' when higher is"
@@ -166,6 +167,14 @@ class CheckpointConfig(CallbackConfig):
         if self.save_last == "link" and protocol != "file":
             yield "save_last", f"'link' cannot be made at {protocol}://; set it to true, which writes a copy"
 
+    @remark(Code.UNUSED)
+    def _the_best_are_kept(self) -> Iterator[Finding]:
+        if self.save_top_k == 0:
+            names = ("monitor", "mode", "filename", "auto_insert_metric_name", "enable_version_counter")
+            yield from ((name, "has no effect with save_top_k=0, which keeps last.ckpt alone") for name in names)
+        elif self.monitor is None and self.mode is not None:
+            yield "mode", "has no effect without a monitor"
+
 
 @register("callbacks", "early_stopping", target=f"{_LIVE}.EarlyStopping", **_TASK_METRIC)
 @schema
@@ -213,6 +222,11 @@ class EarlyStoppingConfig(CallbackConfig):
         if good >= bad if self.mode == "min" else good <= bad:
             wanted = "below" if self.mode == "min" else "above"
             yield "stopping_threshold", f"with mode={self.mode}, expected it {wanted} divergence_threshold, {bad}"
+
+    @remark(Code.UNUSED)
+    def _lines_are_logged(self) -> Iterator[Finding]:
+        if not self.verbose:
+            yield "log_rank_zero_only", "has no effect with verbose=false, which logs no line"
 
 
 @schema
@@ -291,6 +305,12 @@ class ProgressBarConfig(CallbackConfig):
     console_kwargs: ConsoleOptions = field(default_factory=ConsoleOptions)
     """Where and how it is written."""
 
+    @remark(Code.UNUSED)
+    def _the_bar_is_drawn(self) -> Iterator[Finding]:
+        if self.refresh_rate == 0:
+            names = ("leave", "theme", "console_kwargs")
+            yield from ((name, "has no effect with refresh_rate=0, which draws no bar") for name in names)
+
 
 @register("callbacks", "tqdm_progress_bar", target=f"{_LIVE}.TQDMProgressBar")
 @schema
@@ -305,6 +325,12 @@ class TQDMProgressBarConfig(CallbackConfig):
 
     leave: bool = False
     """Keep the bar of each finished epoch on the screen."""
+
+    @remark(Code.UNUSED)
+    def _the_bar_is_drawn(self) -> Iterator[Finding]:
+        if self.refresh_rate == 0:
+            names = ("process_position", "leave")
+            yield from ((name, "has no effect with refresh_rate=0, which draws no bar") for name in names)
 
 
 @register("callbacks", "model_summary", target=f"{_LIVE}.RichModelSummary")
@@ -475,6 +501,11 @@ class FreezeConfig(CallbackConfig):
                 if nested(path, earlier):
                     yield ("parts", path), f"overlaps with '{earlier}'; name separate parts"
 
+    @remark(Code.UNUSED)
+    def _something_is_frozen(self) -> Iterator[Finding]:
+        if not self.parts:
+            yield "norm_statistics", "has no effect without parts, which say what is frozen"
+
 
 @register("callbacks", "timer", target=f"{_LIVE}.Timer")
 @schema
@@ -489,6 +520,11 @@ class TimerConfig(CallbackConfig):
 
     verbose: bool = True
     """Log a line when the time is up."""
+
+    @remark(Code.UNUSED)
+    def _time_can_be_up(self) -> Iterator[Finding]:
+        if self.duration is None:
+            yield from ((name, "has no effect without a duration") for name in ("interval", "verbose"))
 
 
 @register("callbacks", "device_stats", target=f"{_LIVE}.DeviceStatsMonitor")
@@ -616,6 +652,19 @@ class PruningConfig(CallbackConfig):
                 f"with pruning_fn={self.pruning_fn}, expected [weight], found {found}: no bias has rows",
             )
 
+    @remark(Code.UNUSED)
+    def _something_is_pruned(self) -> Iterator[Finding]:
+        if not self.apply_pruning:
+            names = ("pruning_fn", "amount", "parameter_names", "pruning_dim", "pruning_norm", "resample_parameters")
+            yield from ((name, "has no effect with apply_pruning=false") for name in names)
+            return
+        if not self.pruning_fn.endswith("_structured"):
+            yield "pruning_dim", f"has no effect with pruning_fn={self.pruning_fn}, which prunes no rows"
+        if self.pruning_fn != "ln_structured":
+            yield "pruning_norm", "has an effect with pruning_fn=ln_structured only"
+        if not self.use_lottery_ticket_hypothesis:
+            yield "resample_parameters", "has an effect with use_lottery_ticket_hypothesis=true only"
+
 
 @register("callbacks", "lr_finder", target=f"{_LIVE}.LearningRateFinder")
 @schema
@@ -670,6 +719,11 @@ class BatchSizeFinderConfig(CallbackConfig):
 
     max_val: PositiveInt = 8192
     """Batch size that is not exceeded."""
+
+    @remark(Code.UNUSED)
+    def _the_size_is_exact(self) -> Iterator[Finding]:
+        if self.mode != "binsearch":
+            yield "margin", f"has an effect with mode=binsearch only, found mode={self.mode}"
 
 
 OWN_DEFAULTS: Final[Mapping[type, Mapping[str, str]]] = {

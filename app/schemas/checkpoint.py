@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Final
 
+from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.model_paths import bare, is_within
 from app.schemas.problems import Path
@@ -68,7 +69,7 @@ class LoadCheckpointConfig:
         if self.exclude_keys and self.strict:
             yield "strict", "true allows nothing to be left out, as exclude_keys does; expected false"
 
-    @rule("overridden_name2ckpt_path", "exclude_keys")
+    @rule("overridden_name2ckpt_path", "exclude_keys", code=Code.UNUSED)
     def no_name_is_in_vain(self) -> Iterator[Finding]:
         """What an excluded part would have got from a file of its own, it does not get."""
         for place, name in enumerate(self.exclude_keys):

@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from app.schemas.annotations import admits, alternatives, element_type, field_types, is_secret, literals
+from app.schemas.codes import Code
 from app.schemas.expectations import expected
 from app.schemas.problems import Path, did_you_mean, show
 
@@ -21,6 +22,8 @@ class Fault(NamedTuple):
     """For a rule between fields, everything it looked at: any of it may be what has to change."""
     depth: int = 0
     """How many of the path's last parts lie below the schema that found it."""
+    code: Code = Code.CONFLICT
+    """What kind of problem it is."""
 
 
 def faults_of(cls: type, values: Mapping[str, object], error: ValidationError) -> list[Fault]:
@@ -39,10 +42,10 @@ def faults_of(cls: type, values: Mapping[str, object], error: ValidationError) -
 def _fault(cls: type, values: Mapping[str, object], detail: ErrorDetails) -> Fault:
     name = str(detail["loc"][0])
     if detail["type"] in ("unexpected_keyword_argument", "no_such_attribute"):
-        return Fault((name,), no_such_field(cls, name, values))
+        return Fault((name,), no_such_field(cls, name, values), code=Code.UNKNOWN_FIELD)
     annotation = field_types(cls)[name]
     if len(detail["loc"]) == 1 and detail["type"] in ("missing", "missing_keyword_only_argument"):
-        return Fault((name,), f"needs a value: {expected(annotation)}")
+        return Fault((name,), f"needs a value: {expected(annotation)}", code=Code.MISSING)
     path: Path = (name,)
     value = values[name]
     for part in detail["loc"][1:]:
@@ -50,8 +53,8 @@ def _fault(cls: type, values: Mapping[str, object], detail: ErrorDetails) -> Fau
         if inner is not None and _holds(value, part):
             path, annotation, value = (*path, part), inner, cast(Any, value)[part]
     if detail["type"] == "value_error":
-        return Fault(path, str(detail["ctx"]["error"]))
-    return Fault(path, _mismatch(annotation, value))
+        return Fault(path, str(detail["ctx"]["error"]), code=Code.WRONG_VALUE)
+    return Fault(path, _mismatch(annotation, value), code=Code.WRONG_VALUE)
 
 
 def _holds(value: object, part: str | int) -> bool:

@@ -14,9 +14,11 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
+from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 _NOT_IN_PROJECTS: Final = frozenset("/\\#?%:")
 _MLFLOW_SCHEMES: Final = ("sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
@@ -161,6 +163,15 @@ class WandbLoggerConfig(LoggerConfig):
         if self.api_key is not None and not self.api_key.get_secret_value().strip():
             yield "api_key", "is empty; set it to null to use WANDB_API_KEY or the key that `wandb login` stored"
 
+    @remark(Code.UNUSED)
+    def _something_is_sent(self) -> Iterator[Finding]:
+        if self.mode == "disabled":
+            names = [name for name in field_types(WandbLoggerConfig) if name != "mode"]
+            yield from ((name, "has no effect with mode=disabled, which records nothing") for name in names)
+        elif not self.log_model:
+            names = ["checkpoint_name", "add_file_policy"]
+            yield from ((name, "has no effect with log_model=false, which uploads no checkpoint") for name in names)
+
 
 @register("logger", "mlflow", target="app.builders.loggers.RunMLFlowLogger")
 @schema
@@ -221,7 +232,7 @@ class MLFlowLoggerConfig(LoggerConfig):
         if self.tracking_token is not None and not self.tracking_token.get_secret_value().strip():
             yield "tracking_token", "is empty; set it to null to use MLFLOW_TRACKING_TOKEN"
 
-    @rule("run_id", "run_name", "artifact_location")
+    @rule("run_id", "run_name", "artifact_location", code=Code.UNUSED)
     def _a_run_that_exists_has_its_names(self) -> Iterator[Finding]:
         for name in ("run_name", "artifact_location"):
             if self.run_id is not None and getattr(self, name) is not None:

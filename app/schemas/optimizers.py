@@ -5,13 +5,15 @@ it lets a value through that cannot train (a decay rate of 1, an `eps` of 0 unde
 types here are the narrower ones.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import field
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from annotated_types import Ge, Gt, Le
 
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.constraints import (
     AtLeastOne,
     Momentum,
@@ -24,7 +26,7 @@ from app.schemas.constraints import (
 )
 from app.schemas.problems import Path, did_you_mean, dotted
 from app.schemas.registry import group, leaf_fields, register
-from app.schemas.schema import Finding, fill, rule, schema
+from app.schemas.schema import Finding, fill, remark, rule, schema
 
 Betas = tuple[Momentum, Momentum]
 """Decay rates of Adam's two running averages: of the gradient, and of its square."""
@@ -32,6 +34,9 @@ Betas = tuple[Momentum, Momentum]
 AboveOne = Annotated[float, Gt(1)]
 NewtonSchulzSteps = Annotated[int, Ge(1), Le(99)]
 AdjustLrFn = Literal["original", "match_rms_adamw"]
+
+_ALMOST_A_DECADE: Final = 1 - 1e-9
+"""Of the logarithm of ten times a float, or a tenth of it, which is not quite 1."""
 
 
 @schema
@@ -168,6 +173,10 @@ class OptimizerSpec:
 
     takes_groups: ClassVar[bool] = True
 
+    usual_lr: ClassVar[tuple[float, float] | None] = None
+    """The learning rates that are usual with it, from the smallest to the largest, and who says so; null where nobody
+    does."""
+
     lr: PositiveFloat
     """Learning rate: the size of a step, and the first value to tune."""
 
@@ -225,6 +234,41 @@ class OptimizerSpec:
                     yield ("params", path, *fault.path), fault.message
                 elif changed:
                     yield ("params", path, changed[0]), f"{dotted(fault.path)} {fault.message}"
+
+    @remark(Code.LEARNING_RATE)
+    def rates_are_usual(self) -> Iterator[Finding]:
+        """A zero too many or too few trains too, to a result that says nothing about the rest of the config.
+
+        For a part of the model a small rate is the usual way to keep what it has learnt before.
+        """
+        if self.usual_lr is None:
+            return
+        lowest, highest = self.usual_lr
+        rates: list[tuple[Path, float | None]] = [
+            (("lr",), self.lr),
+            *((("params", path, "lr"), part.lr) for path, part in self.params.items()),
+        ]
+        for where, rate in rates:
+            if rate is None or math.log10(lowest / rate) <= _ALMOST_A_DECADE >= math.log10(rate / highest):
+                continue
+            if rate < lowest and where != ("lr",):
+                continue
+            off = "below" if rate < lowest else "above"
+            usual = f"what is usual with {type(self).__name__}, {lowest:g} to {highest:g}"
+            yield where, f"{rate:g} is a decade or more {off} {usual}"
+
+    @remark(Code.UNUSED)
+    def decay_is_multiplied(self) -> Iterator[Finding]:
+        """Of no weight decay, every factor is none."""
+        if not self._anywhere("weight_decay"):
+            yield from (
+                (("paramwise", *path), "has no effect without weight_decay")
+                for path, _ in self.paramwise.decay_factors()
+            )
+
+    def _anywhere(self, name: str) -> bool:
+        """Whether a value is set, and not zero, for any of the parameters."""
+        return any(getattr(part, name, None) for part in (self, *self.params.values()))
 
 
 @schema
@@ -300,6 +344,9 @@ class FusedSpec(DifferentiableSpec):
 class AdadeltaSpec(CapturableSpec):
     """Step sizes from running averages of past updates, almost without a learning rate (Zeiler, 2012)."""
 
+    usual_lr: ClassVar = (0.1, 1.0)
+    """Zeiler (2012) has none, which is 1; 0.1 is taken too."""
+
     lr: PositiveFloat = 1.0
     """Factor on the step that the method finds by itself; 1 is the paper's."""
 
@@ -317,6 +364,9 @@ class AdadeltaSpec(CapturableSpec):
 @schema
 class AdafactorSpec(ForeachSpec):
     """Adam with second moments kept as row and column sums, for models that fill the memory (Shazeer & Stern, 2018)."""
+
+    usual_lr: ClassVar = (1e-4, 1e-1)
+    """Shazeer and Stern (2018): relative steps of 0.01; T5 fine-tunes with 0.001 (Raffel et al., 2020)."""
 
     lr: PositiveFloat = 1e-2
     """Upper bound of the relative step size, which then falls with the inverse root of the step."""
@@ -339,6 +389,9 @@ class AdafactorSpec(ForeachSpec):
 class AdagradSpec(FusedSpec):
     """Step sizes that shrink with the sum of past squared gradients, good for sparse features (Duchi et al., 2011)."""
 
+    usual_lr: ClassVar = (1e-3, 1e-1)
+    """Torch's is 0.01; 0.1 is customary for sparse features."""
+
     lr: PositiveFloat = 1e-2
     """Learning rate before the accumulated gradients shrink it."""
 
@@ -360,6 +413,9 @@ class AdagradSpec(FusedSpec):
 class AdamSpec(CapturableSpec, FusedSpec):
     """Momentum with a step size for each weight (Kingma & Ba, 2015)."""
 
+    usual_lr: ClassVar = (1e-5, 1e-2)
+    """Kingma and Ba (2015): 0.001; fine-tuning takes 2e-5 to 5e-5 (Devlin et al., 2019)."""
+
     lr: PositiveFloat = 1e-3
     """Learning rate: about the size of a weight's largest step."""
 
@@ -378,11 +434,20 @@ class AdamSpec(CapturableSpec, FusedSpec):
     decoupled_weight_decay: bool = False
     """Shrink the weights directly instead: the same as choosing adamw."""
 
+    @remark(Code.UNUSED)
+    def there_is_decay(self) -> Iterator[Finding]:
+        """What is decoupled has to be there."""
+        if not self._anywhere("weight_decay"):
+            yield "decoupled_weight_decay", "has no effect without weight_decay"
+
 
 @register("optimizer_spec", "adamax", target="torch.optim.Adamax")
 @schema
 class AdamaxSpec(CapturableSpec):
     """Adam with the infinity norm in place of the second moment (Kingma & Ba, 2015, section 7)."""
+
+    usual_lr: ClassVar = (1e-4, 1e-2)
+    """Kingma and Ba (2015, section 7): 0.002."""
 
     lr: PositiveFloat = 2e-3
     """Learning rate: the bound of a weight's step."""
@@ -401,6 +466,9 @@ class AdamaxSpec(CapturableSpec):
 @schema
 class AdamWSpec(CapturableSpec, FusedSpec):
     """Adam with decoupled weight decay (Loshchilov & Hutter, 2019)."""
+
+    usual_lr: ClassVar = (1e-5, 1e-2)
+    """Loshchilov and Hutter (2019): 0.001; 0.003 for vision transformers, 2e-5 to fine-tune (Devlin et al., 2019)."""
 
     lr: PositiveFloat = 1e-3
     """Learning rate: about the size of a weight's largest step."""
@@ -423,6 +491,9 @@ class AdamWSpec(CapturableSpec, FusedSpec):
 class ASGDSpec(CapturableSpec):
     """SGD that also averages the parameters over time (Polyak & Juditsky, 1992)."""
 
+    usual_lr: ClassVar = (1e-3, 30.0)
+    """Torch's 0.01, up to 30 for the language models of Merity et al. (2018)."""
+
     lr: PositiveFloat = 1e-2
     """Learning rate at the start; `lambd` and `alpha` let it fall."""
 
@@ -438,11 +509,20 @@ class ASGDSpec(CapturableSpec):
     weight_decay: NonNegativeFloat = 0.0
     """Weight of the L2 penalty, added to the gradient."""
 
+    @remark(Code.UNUSED)
+    def rate_falls(self) -> Iterator[Finding]:
+        """The rate is divided by a power of `1 + lambd * lr * step`."""
+        if not self._anywhere("lambd"):
+            yield "alpha", "has no effect with lambd=0, which keeps the learning rate as it is"
+
 
 @register("optimizer_spec", "lbfgs", target="torch.optim.LBFGS")
 @schema
 class LBFGSSpec(OptimizerSpec):
     """A quasi-Newton method that evaluates the loss several times a step, for small problems (Liu & Nocedal, 1989)."""
+
+    usual_lr: ClassVar = (1e-2, 1.0)
+    """The full step of 1 (Nocedal and Wright, 2006, section 7.2); less where there is no line search."""
 
     takes_groups: ClassVar[bool] = False
 
@@ -473,6 +553,9 @@ class LBFGSSpec(OptimizerSpec):
 class MuonSpec(OptimizerSpec):
     """Momentum made orthogonal, for the matrices of hidden layers and nothing else (Jordan et al., 2024)."""
 
+    usual_lr: ClassVar = (1e-4, 5e-2)
+    """Jordan et al. (2024): 0.02; 2e-4 and more with `match_rms_adamw` (Liu et al., 2025)."""
+
     lr: PositiveFloat = 1e-3
     """Learning rate before `adjust_lr_fn` scales it by a matrix's shape."""
 
@@ -500,11 +583,20 @@ class MuonSpec(OptimizerSpec):
     `match_rms_adamw` gives updates of AdamW's size, so that its learning rate and weight decay carry over.
     """
 
+    @remark(Code.UNUSED)
+    def there_is_momentum(self) -> Iterator[Finding]:
+        """Without any there is nothing to look ahead along."""
+        if not self._anywhere("momentum"):
+            yield "nesterov", "has no effect with momentum=0"
+
 
 @register("optimizer_spec", "nadam", target="torch.optim.NAdam")
 @schema
 class NAdamSpec(CapturableSpec):
     """Adam with Nesterov momentum (Dozat, 2016)."""
+
+    usual_lr: ClassVar = (1e-5, 1e-2)
+    """Dozat (2016): as Adam's; torch's is 0.002."""
 
     lr: PositiveFloat = 2e-3
     """Learning rate: about the size of a weight's largest step."""
@@ -524,11 +616,20 @@ class NAdamSpec(CapturableSpec):
     decoupled_weight_decay: bool = False
     """Shrink the weights directly, as AdamW does, instead of adding the decay to the gradient."""
 
+    @remark(Code.UNUSED)
+    def there_is_decay(self) -> Iterator[Finding]:
+        """What is decoupled has to be there."""
+        if not self._anywhere("weight_decay"):
+            yield "decoupled_weight_decay", "has no effect without weight_decay"
+
 
 @register("optimizer_spec", "radam", target="torch.optim.RAdam")
 @schema
 class RAdamSpec(CapturableSpec):
     """Adam that needs no warm-up, because it adapts only once the variance is known (Liu et al., 2020)."""
+
+    usual_lr: ClassVar = (1e-5, 1e-1)
+    """Liu et al. (2020): 0.003 to 0.1 on images, and as Adam's elsewhere."""
 
     lr: PositiveFloat = 1e-3
     """Learning rate: about the size of a weight's largest step."""
@@ -545,11 +646,20 @@ class RAdamSpec(CapturableSpec):
     decoupled_weight_decay: bool = False
     """Shrink the weights directly, as AdamW does, instead of adding the decay to the gradient."""
 
+    @remark(Code.UNUSED)
+    def there_is_decay(self) -> Iterator[Finding]:
+        """What is decoupled has to be there."""
+        if not self._anywhere("weight_decay"):
+            yield "decoupled_weight_decay", "has no effect without weight_decay"
+
 
 @register("optimizer_spec", "rmsprop", target="torch.optim.RMSprop")
 @schema
 class RMSpropSpec(CapturableSpec):
     """SGD divided by a running root mean square of the gradient (Hinton, 2012; centered: Graves, 2013)."""
+
+    usual_lr: ClassVar = (1e-5, 1e-2)
+    """Hinton (2012): 0.001; torch's is 0.01, and reinforcement learning takes 0.00025 (Mnih et al., 2015)."""
 
     lr: PositiveFloat = 1e-2
     """Learning rate: about the size of a step while gradients stay alike."""
@@ -575,6 +685,9 @@ class RMSpropSpec(CapturableSpec):
 class RpropSpec(CapturableSpec):
     """Steps by the gradient's sign alone, for training on the full batch (Riedmiller & Braun, 1993)."""
 
+    usual_lr: ClassVar = (1e-3, 1e-1)
+    """Riedmiller and Braun (1993): a first step of 0.1, on which little depends."""
+
     lr: PositiveFloat = 1e-2
     """Step size of every weight at the start."""
 
@@ -596,6 +709,9 @@ class RpropSpec(CapturableSpec):
 @schema
 class SGDSpec(FusedSpec):
     """Stochastic gradient descent (Robbins & Monro, 1951), with momentum as in Sutskever et al. (2013)."""
+
+    usual_lr: ClassVar = (1e-3, 1.0)
+    """He et al. (2016): 0.1; more for large batches (Goyal et al., 2017), 0.001 to fine-tune."""
 
     lr: PositiveFloat = 1e-3
     """Learning rate: the factor on the gradient."""
@@ -619,11 +735,20 @@ class SGDSpec(FusedSpec):
             found = f"found momentum {self.momentum} and dampening {self.dampening}"
             yield "nesterov", f"needs a momentum above 0 and a dampening of 0, {found}"
 
+    @remark(Code.UNUSED)
+    def there_is_momentum(self) -> Iterator[Finding]:
+        """The first gradient enters undampened, and without momentum nothing of it is kept."""
+        if not self._anywhere("momentum"):
+            yield "dampening", "has no effect with momentum=0"
+
 
 @register("optimizer_spec", "sparse_adam", target="torch.optim.SparseAdam")
 @schema
 class SparseAdamSpec(MaximizeSpec):
     """Adam for sparse gradients, which only embeddings made with `sparse=True` have (Kingma & Ba, 2015)."""
+
+    usual_lr: ClassVar = (1e-5, 1e-2)
+    """As Adam's."""
 
     lr: PositiveFloat = 1e-3
     """Learning rate: about the size of a weight's largest step."""

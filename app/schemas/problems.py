@@ -1,11 +1,16 @@
 """What can be wrong with a config, as data: `Problem`, and `ConfigError`, which carries all of them."""
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
+from app.schemas.codes import Code
+
 Path = tuple[str | int, ...]
 """Where a value stands in a config: field names, mapping keys and list positions, outermost first."""
+
+_PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 
 
 class AppError(Exception):
@@ -24,6 +29,9 @@ class Problem:
 
     source: str | None = None
     """Where it was set: `file:line:column`, or the override as it was typed; None for a schema's default."""
+
+    code: Code = Code.CONFLICT
+    """What kind of problem it is."""
 
     def __str__(self) -> str:
         where = f"{self.path}: " if self.path else ""
@@ -62,6 +70,11 @@ def dotted(path: Path) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def parts_of(path: str) -> tuple[str, ...]:
+    """The parts of a path that `dotted` wrote, list positions as texts."""
+    return tuple(bracketed or plain for bracketed, plain in _PART.findall(path))
 
 
 def join(prefix: str, path: str) -> str:

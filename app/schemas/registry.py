@@ -1,7 +1,7 @@
 """The one place where schemas become options: `@group` for a kind of part, `@register` for each option of it.
 
-Every option stands in Hydra's ConfigStore as the config that hydra-zen's `builds` makes of its schema class, so
-`_target_` is the schema, never the live class: composing can only ever create schema objects of this project.
+Every option stands in Hydra's ConfigStore too, where `app.schemas.config_store` puts it. Nothing here imports Hydra:
+what an option is made of is known without it, and importing it would take most of the time that completion has.
 """
 
 import dataclasses
@@ -12,11 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from hydra.core.config_store import ConfigNode, ConfigStore
-from hydra_zen import builds
-from omegaconf import DictConfig, OmegaConf
-
-from app.schemas.schema import import_path
+from app.schemas.schema import import_path, initial_values, is_schema
 
 T = TypeVar("T")
 
@@ -63,9 +59,10 @@ class Option:
     """Values in which this option differs from its schema's defaults; they may interpolate other parts."""
 
     @cached_property
-    def node(self) -> DictConfig:
+    def tree(self) -> Mapping[str, Any]:
         """What composing starts from when this option is chosen; whoever changes it copies it first."""
-        return node(self.schema, **self.preset)
+        preset = {name: _plain(value) for name, value in self.preset.items()}
+        return {"_target_": import_path(self.schema), **starting_values(self.schema), **preset}
 
 
 class Options(Mapping[str, dict[str, Option]]):
@@ -79,6 +76,7 @@ class Options(Mapping[str, dict[str, Option]]):
         self._registered: dict[str, dict[str, Option]] = {}
         self._by_schema: dict[str, Option] = {}
         self._to_import: dict[str, tuple[str, ...]] = {}
+        self._followers: list[Callable[[Option], None]] = []
 
     def __getitem__(self, group: str) -> dict[str, Option]:
         for family in self._to_import.pop(group, ()):
@@ -103,6 +101,15 @@ class Options(Mapping[str, dict[str, Option]]):
         assert option.name not in named, f"{option.group.name}={option.name} is registered twice"
         named[option.name] = option
         self._by_schema.setdefault(import_path(option.schema), option)
+        for tell in self._followers:
+            tell(option)
+
+    def follow(self, tell: Callable[[Option], None]) -> None:
+        """Tell of every option that is known, and of each that will be."""
+        for named in self._registered.values():
+            for option in named.values():
+                tell(option)
+        self._followers.append(tell)
 
     def of_schema(self, path: str) -> Option | None:
         """The option whose schema has this import path; for a schema with presets, the one registered first."""
@@ -150,7 +157,7 @@ def group(
 
 
 def register(group: str, name: str, *, target: str, **preset: object) -> Callable[[type[T]], type[T]]:
-    """Register a schema as the option `name` of `group`, in the ConfigStore too.
+    """Register a schema as the option `name` of `group`.
 
     `target` is the import path of the live class. `preset` changes defaults for this option alone, so that one
     schema can serve several: `register("trainer", "gpu", target=..., accelerator="gpu")(TrainerConfig)`.
@@ -160,62 +167,10 @@ def register(group: str, name: str, *, target: str, **preset: object) -> Callabl
         owner = groups[group]
         assert not re.search("_(group|name)_", name), f"Hydra takes part of {name} for a place that it fills in"
         assert issubclass(schema, owner.base), f"{schema.__name__} must derive from {owner.base.__name__}"
-        option = Option(group=owner, name=name, schema=schema, target=target, preset=preset)
-        options.add(option)
-        _store(option)
+        options.add(Option(group=owner, name=name, schema=schema, target=target, preset=preset))
         return schema
 
     return add
-
-
-class _StoredOption(ConfigNode):
-    """An option in the ConfigStore, whose config is made when it is first looked at.
-
-    A run chooses a dozen of the options; making the configs of all would take longer than everything else it does
-    before training.
-    """
-
-    def __init__(self, placeholder: ConfigNode, option: Option) -> None:
-        vars(self).update(vars(placeholder))
-        self._key = (option.group.name, option.name)
-        del self.node
-
-    def __getattr__(self, name: str) -> Any:
-        if name != "node":
-            raise AttributeError(name)
-        group, option = self._key
-        return options[group][option].node
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> "_StoredOption":
-        # Hydra copies its whole store for every group it lists. An entry never changes; its node is copied on loading.
-        return self
-
-
-def _store(option: Option) -> None:
-    folder, _, name = option.name.rpartition("/")
-    group = option.group.name
-    path = f"{group}/{folder}" if folder else group
-    package = f"{option.group.mount}.{name}" if option.group.several else option.group.mount
-    store = ConfigStore.instance()
-    store.store(group=path, name=name, node={}, package=package, provider="app")
-    entries = store.repo
-    for part in path.split("/"):
-        entries = entries[part]
-    entries[f"{name}.yaml"] = _StoredOption(entries[f"{name}.yaml"], option)
-
-
-def node(schema: type, **preset: object) -> DictConfig:
-    """The config that composing starts from: `_target_` and every field with its default.
-
-    `builds` gives a typed config. OmegaConf would stop at the first value that does not fit it, naming no file, and
-    quietly turn others into the type (3 into True). So the types are left to the gate, which judges what was written,
-    all of it at once.
-    """
-    typed = builds(schema, populate_full_signature=True, **cast(Any, preset))
-    plain = OmegaConf.to_container(OmegaConf.structured(typed))
-    open_node = DictConfig(_without_inner_targets(plain, outermost=True))
-    OmegaConf.set_struct(open_node, False)  # mappings stay open: the gate tells an entry from a misspelt field
-    return open_node
 
 
 def option_of(config: object) -> Option | None:
@@ -233,16 +188,24 @@ def group_of(base: type) -> Group | None:
     return next((group for group in groups.values() if group.base is base), None)
 
 
-def _without_inner_targets(value: Any, *, outermost: bool = False) -> Any:
-    """Drop the `_target_` of parts whose type is fixed by their field: only options need one."""
-    if isinstance(value, dict):
-        keep = outermost or option_at(value.get("_target_")) is not None
-        return {key: _without_inner_targets(item) for key, item in value.items() if keep or key != "_target_"}
-    if isinstance(value, list):
-        return [_without_inner_targets(item) for item in value]
-    return value
+def starting_values(schema: type) -> dict[str, Any]:
+    """The fields of a schema with what they start from, as plain containers, `MISSING` where a value is needed."""
+    return {name: _plain(value) for name, value in initial_values(schema).items()}
 
 
 def leaf_fields(config: object) -> dict[str, object]:
     """A schema object's fields by name, one level deep."""
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(cast(Any, config))}
+
+
+def _plain(value: object) -> Any:
+    """A default as composing has it; a part whose type is fixed by its field needs no `_target_`, only options do."""
+    if is_schema(type(value)):
+        cls = type(value)
+        target = {"_target_": import_path(cls)} if option_of(value) is not None else {}
+        return target | {name: _plain(item) for name, item in leaf_fields(value).items()}
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

@@ -9,10 +9,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final, cast
 
-from omegaconf.errors import GrammarParseError, OmegaConfBaseException
-from omegaconf.grammar_parser import parse
-from omegaconf.grammar_visitor import GrammarVisitor
-
+from app.schemas.codes import Code
 from app.schemas.faults import Fault
 from app.schemas.problems import Path, did_you_mean, dotted, first_line, show
 
@@ -31,6 +28,9 @@ DEEPEST_LEVEL: Final = 10
 LONGEST_CHAIN: Final = 10
 """Interpolations that lead to interpolations."""
 
+_REFERENCE = re.compile(r"\$\{(\.*[A-Za-z_]\w*(?:\.\w+)*)\}", re.ASCII)
+"""What needs no grammar to be read, and is nearly all that configs hold: a path, and nothing around it."""
+
 _STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _TEXT: Final = ("configValue", "DEFAULT_MODE")
 _ELEMENT: Final = ("singleElement", "VALUE_MODE")
@@ -41,6 +41,19 @@ def resolve(tree: dict[str, Any]) -> tuple[dict[str, Any], list[Fault]]:
     """The tree with every interpolation replaced, and a fault for each that cannot be."""
     resolver = _Resolver(tree)
     return cast(dict[str, Any], resolver.at((), tree)), resolver.faults
+
+
+def references(tree: dict[str, Any], path: Path, text: str) -> list[Path]:
+    """What the interpolations in a text, standing at `path` in a tree that resolves, lead to."""
+    resolver = _Resolver(tree)
+    found: list[Path] = []
+
+    def follow(reference: str) -> object:
+        found.append(_target(path, reference))
+        return resolver.follow(path, reference)
+
+    _evaluate(text, follow)
+    return found
 
 
 class _StopError(Exception):
@@ -81,14 +94,14 @@ class _Resolver:
                 return _evaluate(text, lambda reference: self.follow(path, reference))
         except _StopError as stop:
             message = str(stop)
-        except GrammarParseError:
+        except SyntaxError:
             message = f"{show(text)} is no interpolation; {_THERE_IS}"
-        except (OmegaConfBaseException, ValueError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             message = f"{show(text)} cannot be resolved: {first_line(error)}"
         finally:
             self._chain -= 1
         if message:
-            self.faults.append(Fault(path, message))
+            self.faults.append(Fault(path, message, code=Code.INTERPOLATION))
         return UNRESOLVED
 
     def follow(self, path: Path, reference: str) -> object:
@@ -130,12 +143,11 @@ def _evaluate(text: str, follow: Callable[[str], object], rule: tuple[str, str] 
     """The value of a text, its interpolations looked up by `follow`."""
     if len(text) > LONGEST_TEXT or bracket_depth(text) > DEEPEST_LEVEL:
         raise _StopError(f"{show(text)} is too long or too deep for a text that interpolates")
-    visitor = GrammarVisitor(
-        node_interpolation_callback=lambda reference, _: cast(Any, follow(reference)),
-        resolver_interpolation_callback=_call,
-        memo=None,
-    )
-    return visitor.visit(parse(text, *rule))
+    if plain := _REFERENCE.fullmatch(text):
+        return follow(plain[1])
+    from app.schemas.interpolation_grammar import evaluate  # imports OmegaConf, which takes a while and most do without
+
+    return evaluate(text, rule, follow, _call)
 
 
 def _call(name: str, args: tuple[object, ...], args_str: tuple[str, ...]) -> object:

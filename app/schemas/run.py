@@ -3,17 +3,16 @@
 import dataclasses
 from collections.abc import Iterator, Mapping
 from functools import partial
-from typing import Any, Final, cast, get_origin
+from typing import Any, Final, cast
 
-from omegaconf import MISSING, DictConfig, OmegaConf
-
-from app.schemas.annotations import field_types
 from app.schemas.callbacks import CallbackConfig, LearningRateMonitorConfig
 from app.schemas.checkpoint import LoadCheckpointConfig
 from app.schemas.clashes import clashes, clashes_with_several_optimizers
+from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.find_lr import FindLRConfig
+from app.schemas.lengths import ends_too_early, happens_beyond, scheduled_beyond, validated_beyond
 from app.schemas.loggers import LoggerConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.metrics.metric import MetricConfig
@@ -27,21 +26,23 @@ from app.schemas.optimization import (
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.outputs import OutputMapping
 from app.schemas.phases import PHASES, Mode
-from app.schemas.plain import defaults_as_plain, to_plain
+from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import Path, did_you_mean, dotted, one_of
 from app.schemas.registry import Group, groups, option_of, options
+from app.schemas.resolution import resolve
 from app.schemas.schedulers import (
     CosineAnnealingLRSpec,
     ReduceLROnPlateauSpec,
     SchedulerSpec,
     scheduler_fits_optimizer,
 )
-from app.schemas.schema import Finding, is_schema, rule, schema
+from app.schemas.schema import Finding, is_schema, remark, rule, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
 from app.schemas.task_fit import misfits
 from app.schemas.trainer import TrainerConfig
+from app.schemas.unused import num_workers, unused_by_callbacks, unused_by_scheduler, unused_loading, unused_losses
 from app.schemas.validation import check
 
 DEFAULT_OPTIONS: Final[Mapping[str, str | list[str] | None]] = {
@@ -72,8 +73,9 @@ def _default_part(group: str, chosen: Mapping[str, Any]) -> Any:
 
 def _default_option(group: str, name: str, chosen: Mapping[str, Any]) -> Any:
     tree = {part: to_plain(config) for part, config in chosen.items() if is_schema(type(config))}
-    resolved = OmegaConf.to_container(OmegaConf.create({**tree, "default": options[group][name].node}), resolve=True)
-    return check(cast(dict[str, Any], resolved)["default"], groups[group].base)
+    resolved, faults = resolve({**tree, "default": options[group][name].tree})
+    assert not faults, "a default option interpolates the parts above it, which are there"
+    return check(resolved["default"], groups[group].base)
 
 
 def _default_joint_loss(chosen: Mapping[str, Any]) -> JointLossConfig:
@@ -214,7 +216,17 @@ class RunConfig:
             if tag == "loss" or tag in fixed:
                 yield ("joint_loss", "losses", tag), f"cannot be told from what else is logged as '{tag}'; rename it"
 
-    @rule("task", "module", "datamodule", "joint_loss", "metrics", "callbacks", "scheduler_spec", "optimizers")
+    @rule(
+        "task",
+        "module",
+        "datamodule",
+        "joint_loss",
+        "metrics",
+        "callbacks",
+        "scheduler_spec",
+        "optimizers",
+        code=Code.MONITOR,
+    )
     def monitors_are_logged(self) -> Iterator[Finding]:
         """A monitor that nothing logs stops a run only after its first epoch, or never takes effect."""
         in_fit = {name: mode for name, mode in self.logged_metrics().items() if not name.startswith("test/")}
@@ -238,6 +250,7 @@ class RunConfig:
         "callbacks",
         "scheduler_spec",
         "optimizers",
+        code=Code.MONITOR,
     )
     def monitored_validation_runs(self) -> Iterator[Finding]:
         """What is watched on the validation split exists only if that is looked at in time."""
@@ -297,7 +310,7 @@ class RunConfig:
                     found = f"true needs an optimizer with weight_decay, which {type(optimizer).__name__} has not"
                     yield f"callbacks.{name}.log_weight_decay", f"{found}; expected false"
 
-    @rule("scheduler_spec", "optimizers", "trainer.check_val_every_n_epoch")
+    @rule("scheduler_spec", "optimizers", "trainer.check_val_every_n_epoch", code=Code.MONITOR)
     def plateau_is_seen_when_looked_for(self) -> Iterator[Finding]:
         """Lightning stops a run whose scheduler looks for a validation metric in an epoch without validation."""
         every = self.trainer.check_val_every_n_epoch or 1
@@ -315,12 +328,46 @@ class RunConfig:
                 found = f"is for GPUs that replay graphs, but trainer.accelerator is '{self.trainer.accelerator}'"
                 yield (*path, "optimizer_spec", "capturable"), f"{found}; expected false"
 
-    @rule("scheduler_spec", "optimizers", "trainer.max_epochs", "trainer.max_steps")
-    def cosine_lasts_as_long_as_the_training(self) -> Iterator[Finding]:
-        """Past `T_max` the cosine rises again: the last epochs would undo the annealing."""
+    @rule("scheduler_spec", "optimizers", "trainer.max_epochs", "trainer.max_steps", code=Code.SCHEDULE)
+    def schedulers_last_as_long_as_the_training(self) -> Iterator[Finding]:
+        """Past `T_max` the cosine rises again, which would undo the annealing; one_cycle stops the run at its end."""
         for path, _, spec in self._optimizer_parts():
             if isinstance(spec, CosineAnnealingLRSpec) and (message := _too_short(spec, self.trainer)):
                 yield (*path, "scheduler_spec", "T_max"), message
+            if spec is not None:
+                yield from ends_too_early(spec, self.trainer, (*path, "scheduler_spec"))
+
+    @remark(Code.SCHEDULE)
+    def everything_happens_within_the_run(self) -> Iterator[Finding]:
+        """What comes after the last epoch never takes effect."""
+        for path, _, spec in self._optimizer_parts():
+            if spec is not None:
+                yield from scheduled_beyond(spec, self.trainer, (*path, "scheduler_spec"))
+        yield from happens_beyond(self.callbacks, self.trainer)
+        yield from validated_beyond(self.trainer)
+        steps = self.trainer.most_steps()
+        for name, optimizer in self.optimizers.items():
+            if steps and optimizer.every_n_steps > steps and not self.trainer.fast_dev_run:
+                found = f"never steps: the run ends after {steps} steps, found {optimizer.every_n_steps}"
+                yield ("optimizers", name, "every_n_steps"), found
+
+    @remark(Code.UNSEEDED)
+    def workers_are_seeded(self) -> Iterator[Finding]:
+        """A worker starts from a copy of the process's generators, and from the same one as its neighbours."""
+        if num_workers(self.datamodule) and not self.seed_params.workers:
+            found = "false lets loader workers draw the same random numbers as each other"
+            yield "seed_params.workers", f"{found}; expected true"
+
+    @remark(Code.UNUSED)
+    def fields_have_an_effect(self) -> Iterator[Finding]:
+        """What another part leaves without a meaning."""
+        yield from unused_losses(self.joint_loss, self.module)
+        yield from unused_loading(self.datamodule, self.trainer)
+        yield from unused_by_callbacks(self.callbacks, self.trainer, has_logger=bool(self.logger))
+        for path, optimizer, scheduler in self._optimizer_parts():
+            yield from unused_by_scheduler(optimizer, scheduler, path)
+        if self.resume_path is not None:
+            yield "load_checkpoint", "has no effect with resume_path, whose checkpoint holds all weights"
 
     @rule("joint_loss", "trainer.precision", "trainer.accelerator")
     def losses_run_in_mixed_precision(self) -> Iterator[Finding]:
@@ -400,20 +447,3 @@ def groups_in_order() -> list[Group]:
     inner = [group for group in groups.values() if group.name not in DEFAULT_OPTIONS]
     # Whichever of them was imported first.
     return [*(groups[name] for name in DEFAULT_OPTIONS), *sorted(inner, key=lambda group: group.path[:-1])]
-
-
-def root_node() -> DictConfig:
-    """What composing starts from: the defaults list, the parts that have no options, and Hydra's own settings."""
-    chosen = [
-        {group.name: DEFAULT_OPTIONS.get(group.name, [] if group.several else None)} for group in groups_in_order()
-    ]
-    defaults = ["_self_", *chosen, {"experiment": None}]
-    tree: dict[str, Any] = {"defaults": defaults}
-    for name, annotation in field_types(RunConfig).items():
-        if name in DEFAULT_OPTIONS:
-            tree[name] = {} if groups[name].several else None if DEFAULT_OPTIONS[name] is None else MISSING
-        elif is_schema(annotation):
-            tree[name] = defaults_as_plain(annotation)
-        else:
-            tree[name] = {} if get_origin(annotation) is dict else None
-    return OmegaConf.create(tree)

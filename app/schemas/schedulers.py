@@ -15,6 +15,7 @@ from typing import Annotated, ClassVar, Literal
 from annotated_types import MinLen
 
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.constraints import (
     Fraction,
     Momentum,
@@ -30,7 +31,7 @@ from app.schemas.constraints import (
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import Path
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 Rates = PositiveFloat | Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 """One learning rate, or one for each parameter group in their order."""
@@ -55,6 +56,12 @@ class SchedulerSpec:
 
     strict: bool = True
     """Stop the run when the monitored value is missing, instead of warning and going on."""
+
+    @remark(Code.UNUSED)
+    def something_is_watched(self) -> Iterator[Finding]:
+        """Lightning looks a monitor up for this one kind alone."""
+        if not isinstance(self, ReduceLROnPlateauSpec):
+            yield from ((name, "has an effect with reduce_on_plateau only") for name in ("monitor", "strict"))
 
 
 _OUTERMOST = tuple(field_types(SchedulerSpec))
@@ -180,8 +187,16 @@ class CosineAnnealingWarmRestartsSpec(SchedulerSpec):
 class MomentumCycle:
     """What the schedulers share that move the momentum against the learning rate; no schema, so it adds no fields."""
 
+    cycle_momentum: bool
     base_momentum: Momenta
     max_momentum: Momenta
+
+    @remark(Code.UNUSED)
+    def momentum_is_moved(self) -> Iterator[Finding]:
+        """The optimizer keeps its own otherwise."""
+        if not self.cycle_momentum:
+            names = ("base_momentum", "max_momentum")
+            yield from ((name, "has an effect with cycle_momentum=true only") for name in names)
 
     @rule("base_momentum", "max_momentum")
     def momenta_ordered(self) -> Iterator[Finding]:
@@ -230,6 +245,12 @@ class CyclicLRSpec(MomentumCycle, SchedulerSpec):
 
     interval: Literal["epoch", "step"] = "step"
     """What the scheduler counts: epochs, or optimizer steps, for which the method is meant."""
+
+    @remark(Code.UNUSED)
+    def bound_shrinks(self) -> Iterator[Finding]:
+        """The other modes have a rule of their own."""
+        if self.mode != "exp_range":
+            yield "gamma", f"has an effect with mode=exp_range only, found mode={self.mode}"
 
     @rule("base_lr", "max_lr")
     def rates_ordered(self) -> Iterator[Finding]:
@@ -365,13 +386,13 @@ class ReduceLROnPlateauSpec(SchedulerSpec):
     eps: NonNegativeFloat = 1e-8
     """A reduction smaller than this is not made."""
 
-    @rule("monitor")
+    @rule("monitor", code=Code.MONITOR)
     def monitor_given(self) -> Iterator[Finding]:
         """It is the whole point of this scheduler."""
         if self.monitor is None:
             yield "monitor", "needs a value: the logged value whose plateau lowers the learning rate"
 
-    @rule("interval")
+    @rule("interval", code=Code.MONITOR)
     def monitor_is_logged_once_an_epoch(self) -> Iterator[Finding]:
         """At a step there is nothing to look at yet."""
         if self.interval != "epoch":
@@ -387,7 +408,7 @@ class CompositeSpec(SchedulerSpec):
     schedulers: Annotated[tuple[SchedulerSpec, ...], MinLen(1)]
     """The parts, each with the option's name as `id`: `{id: linear, total_iters: 5}`."""
 
-    @rule("schedulers")
+    @rule("schedulers", code=Code.UNUSED)
     def parts_are_stepped_from_outside(self) -> Iterator[Finding]:
         """Lightning steps the outermost scheduler, at its times and without a value to watch."""
         for place, part in enumerate(self.schedulers):

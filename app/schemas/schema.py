@@ -6,14 +6,15 @@ when it is made and on every assignment. Whatever is wrong with it comes back as
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from functools import cache, partial
-from typing import Any, TypeVar, cast, dataclass_transform
+from typing import Any, Final, TypeVar, cast, dataclass_transform
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ArgsKwargs, PydanticKnownError, SchemaValidator, core_schema
 
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.faults import Fault, faults_of, no_such_field
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 
@@ -28,6 +29,9 @@ _CONFIG = ConfigDict(
     allow_inf_nan=False,
 )
 
+
+MISSING: Final = "???"
+"""What stands in a tree for a value that somebody has to give, as OmegaConf writes it."""
 
 schemas: dict[str, type] = {}
 """Every schema by its import path: the only classes that a stored config can name."""
@@ -53,7 +57,7 @@ def schema(cls: type[S]) -> type[S]:
     return cast(type[S], made)
 
 
-def rule(*reads: str) -> Callable[[Rule], Rule]:
+def rule(*reads: str, code: Code = Code.CONFLICT) -> Callable[[Rule], Rule]:
     """Mark a method that yields a `Finding` for everything wrong between the fields it reads.
 
     `reads` are dotted paths below the schema. A rule is passed over while one of them is itself wrong: judging a
@@ -61,10 +65,40 @@ def rule(*reads: str) -> Callable[[Rule], Rule]:
     """
 
     def mark(method: Rule) -> Rule:
-        vars(method)["reads"] = tuple(tuple(path.split(".")) for path in reads)
+        vars(method).update(reads=tuple(tuple(path.split(".")) for path in reads), code=code)
         return method
 
     return mark
+
+
+def remark(code: Code) -> Callable[[Rule], Rule]:
+    """Mark a method that yields a `Finding` for what may run, and is probably not what was meant.
+
+    The gate does not look at it: `remarks` does, on a config that has passed.
+    """
+
+    def mark(method: Rule) -> Rule:
+        vars(method)["remarks"] = code
+        return method
+
+    return mark
+
+
+def remarks(config: object, path: Path = ()) -> Iterator[Fault]:
+    """What the remarks of a schema object, and of all that are in it, find; it stands at `path`."""
+    items: Iterable[tuple[str | int, object]] = ()
+    if isinstance(config, dict):
+        items = config.items()
+    elif isinstance(config, tuple):
+        items = enumerate(config)
+    elif is_schema(cls := type(config)):
+        for method in _marked(cast(type, cls), "remarks"):
+            for found, message in method(config):
+                below = tuple(found.split(".")) if isinstance(found, str) else found
+                yield Fault((*path, *below), message, code=method.remarks)
+        items = vars(config).items()
+    for key, value in items:
+        yield from remarks(value, (*path, key))
 
 
 def is_schema(annotation: object) -> bool:
@@ -120,13 +154,19 @@ def fill(instance: Any, values: Mapping[str, object], bad: Collection[Path] = ()
 def broken_rules(instance: Any, bad: Collection[Path] = (), *, about: str | None = None) -> Iterator[Fault]:
     """What the schema's rules find wrong; only the rules that read the field `about`, when it is given."""
     cls: type = type(instance)
-    for method in _rules(cls):
+    for method in _marked(cls, "reads"):
         reads: tuple[Path, ...] = method.reads
         if any(_overlap(path, read) for path in bad for read in reads):
             continue
         if about is None or any(read[0] == about for read in reads):
             for path, message in method(instance):
-                yield Fault(tuple(path.split(".")) if isinstance(path, str) else path, message, reads)
+                where = tuple(path.split(".")) if isinstance(path, str) else path
+                yield Fault(where, message, reads, code=method.code)
+
+
+def initial_values(cls: type) -> dict[str, object]:
+    """The fields of a schema with what they start from, `MISSING` where a value is needed."""
+    return {field.name: _defaults(cls).get(field.name, MISSING) for field in dataclasses.fields(cast(Any, cls))}
 
 
 @cache
@@ -182,7 +222,7 @@ def _checked_init(self: Any, *unnamed: object, **values: object) -> None:
 def _checked_setattr(self: Any, name: str, value: object) -> None:
     cls: type = type(self)
     if name not in field_types(cls):
-        _raise(cls, [Fault((name,), no_such_field(cls, name))])
+        _raise(cls, [Fault((name,), no_such_field(cls, name), code=Code.UNKNOWN_FIELD)])
     before = getattr(self, name)
     try:
         _validator(cls).validate_assignment(self, name, frozen(value))
@@ -205,7 +245,8 @@ def _equal(self: Any, other: object) -> Any:
 def _raise(cls: type, faults: Collection[Fault]) -> None:
     if faults:
         raise ConfigError(
-            Problem(path=dotted(fault.path), message=fault.message).under(cls.__name__) for fault in faults
+            Problem(path=dotted(fault.path), message=fault.message, code=fault.code).under(cls.__name__)
+            for fault in faults
         )
 
 
@@ -253,9 +294,10 @@ def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
 
 
 @cache
-def _rules(cls: type) -> tuple[Any, ...]:
+def _marked(cls: type, mark: str) -> tuple[Any, ...]:
+    """The methods that `rule` or `remark` marked."""
     members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
-    return tuple(member for member in members.values() if hasattr(member, "reads"))
+    return tuple(member for member in members.values() if hasattr(member, mark))
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -12,6 +12,7 @@ from typing import Annotated, Final, Literal
 from annotated_types import MinLen
 from pydantic import BeforeValidator
 
+from app.schemas.codes import Code
 from app.schemas.constraints import (
     Duration,
     Fraction,
@@ -26,7 +27,7 @@ from app.schemas.constraints import (
 from app.schemas.expectations import expected
 from app.schemas.problems import one_of, show
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 
@@ -296,7 +297,7 @@ class TrainerConfig:
             hint = "set check_val_every_n_epoch=null to count batches across epochs"
             yield "val_check_interval", f"{interval} is more than limit_train_batches, {limit}; {hint}"
 
-    @rule("overfit_batches", "limit_train_batches", "limit_val_batches")
+    @rule("overfit_batches", "limit_train_batches", "limit_val_batches", code=Code.UNUSED)
     def _overfitting_sets_its_own_limits(self) -> Iterator[Finding]:
         for name in ("limit_train_batches", "limit_val_batches"):
             if self.overfit_batches and getattr(self, name) is not None:
@@ -312,6 +313,7 @@ class TrainerConfig:
         "limit_val_batches",
         "limit_test_batches",
         "limit_predict_batches",
+        code=Code.UNUSED,
     )
     def _a_fast_dev_run_sets_its_own_limits(self) -> Iterator[Finding]:
         if not self.fast_dev_run:
@@ -429,6 +431,67 @@ class TrainerConfig:
         }.items():
             if value := getattr(self, name):
                 yield name, f"must be {off} with barebones=true, found {show(value)}"
+
+    def most_steps(self) -> int | None:
+        """Optimizer steps that training cannot exceed, as far as that is known without the data."""
+        limits = [steps for steps in (self.max_steps, self._steps_of_all_epochs()) if steps is not None and steps >= 0]
+        return min(limits, default=None)
+
+    def _steps_of_all_epochs(self) -> int | None:
+        batches = self.overfit_batches or self.limit_train_batches
+        if self.max_epochs < 0 or type(batches) is not int:
+            return None
+        return self.max_epochs * -(-batches // self.accumulate_grad_batches)
+
+    @remark(Code.UNUSED)
+    def _a_fast_dev_run_has_a_length(self) -> Iterator[Finding]:
+        names = [
+            "max_epochs",
+            "max_steps",
+            "min_epochs",
+            "min_steps",
+            "num_sanity_val_steps",
+            "check_val_every_n_epoch",
+        ]
+        if self.fast_dev_run:
+            found = "has no effect with fast_dev_run, which has a length of its own"
+            yield from ((name, found) for name in (*names, "val_check_interval"))
+
+    @remark(Code.UNUSED)
+    def _one_limit_comes_first(self) -> Iterator[Finding]:
+        if self.fast_dev_run or self.max_steps <= 0 or self.max_epochs <= 0:
+            return
+        if self.max_steps <= self.max_epochs:  # an epoch has one step at least
+            yield (
+                "max_epochs",
+                f"has no effect: max_steps={self.max_steps} ends training before {self.max_epochs} epochs",
+            )
+        elif (steps := self._steps_of_all_epochs()) is not None and steps < self.max_steps:
+            yield "max_steps", f"has no effect: max_epochs={self.max_epochs} ends training after {steps} steps at most"
+
+    @remark(Code.UNUSED)
+    def _an_epoch_has_enough_batches(self) -> Iterator[Finding]:
+        batches = self.overfit_batches or self.limit_train_batches
+        if type(batches) is int and 0 < batches < self.accumulate_grad_batches:
+            found = f"an epoch has {batches} batches, and ends with a step: no more than those are added up"
+            yield "accumulate_grad_batches", f"{found}, found {self.accumulate_grad_batches}"
+
+    @remark(Code.UNUSED)
+    def _there_is_validation(self) -> Iterator[Finding]:
+        if self.limit_val_batches == 0:
+            names = ("check_val_every_n_epoch", "val_check_interval", "num_sanity_val_steps")
+            yield from ((name, "has no effect with limit_val_batches=0, which turns validation off") for name in names)
+
+    @remark(Code.UNUSED)
+    def _several_devices_share(self) -> Iterator[Finding]:
+        if self.num_nodes == 1 and (self.devices == 1 or (isinstance(self.devices, tuple) and len(self.devices) == 1)):
+            names = ("sync_batchnorm", "use_distributed_sampler")
+            yield from ((name, "has no effect on one device") for name in names)
+
+    @remark(Code.UNUSED)
+    def _cudnn_is_there(self) -> Iterator[Finding]:
+        if self.accelerator in ("cpu", "mps", "tpu"):
+            yield "benchmark", f"is about cuDNN, and has no effect with accelerator={self.accelerator}"
 
 
 def _family(strategy: str) -> str:

@@ -8,9 +8,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
-from omegaconf import DictConfig, OmegaConf
-
 from app.schemas.annotations import alternatives, element_type, field_types
+from app.schemas.codes import Code
 from app.schemas.expectations import expected
 from app.schemas.faults import Fault
 from app.schemas.presets import with_presets
@@ -76,18 +75,26 @@ def inspect(
     `interpolated` says that texts in a tree of plain containers may interpolate, as they may in a DictConfig.
     """
     reader = _Reader()
-    if isinstance(config, DictConfig):
-        config, interpolated = OmegaConf.to_container(config, resolve=False), True
+    if not isinstance(config, dict) and not is_schema(type(config)):
+        from omegaconf import DictConfig, OmegaConf  # slow to import, which whoever has a DictConfig has done
+
+        if isinstance(config, DictConfig):
+            config, interpolated = OmegaConf.to_container(config, resolve=False), True
     if interpolated:
         config, unresolved = resolve(cast(dict[str, Any], with_presets(config, schema)))
         reader.faults.extend(unresolved)
     found = reader.read_part(config, schema, ())
     origin = sources or Sources()
-    problems = [
-        Problem(path=dotted(fault.path), message=fault.message, source=_source(fault, origin))
-        for fault in reader.faults
-    ]
-    return (None if found is _BAD else cast(T, found)), list(dict.fromkeys(problems))
+    return (None if found is _BAD else cast(T, found)), problems_of(reader.faults, origin)
+
+
+def problems_of(faults: Iterable[Fault], sources: Sources) -> list[Problem]:
+    """What was found wrong, each thing once and with where it was set."""
+    problems = (
+        Problem(path=dotted(fault.path), message=fault.message, source=_source(fault, sources), code=fault.code)
+        for fault in faults
+    )
+    return list(dict.fromkeys(problems))
 
 
 def from_plain(plain: Mapping[str, Any]) -> Any:
@@ -132,11 +139,13 @@ class _Reader:
         bad: list[Path] = []
         types = field_types(leaf)
         for key, item in value.items():
-            if key == "_target_" or (key == "id" and "_target_" not in value and group_of(cls) is not None):
+            if key == "_target_" or (key == "id" and "_target_" not in value and _chosen_by_id(cls)):
                 continue
             if not isinstance(key, str):
                 self._fault(
-                    (*path, str(key)), f"{leaf.__name__} has no such field: its fields are texts, not {show(key)}"
+                    (*path, str(key)),
+                    f"{leaf.__name__} has no such field: its fields are texts, not {show(key)}",
+                    Code.UNKNOWN_FIELD,
                 )
                 continue
             read = self.read(item, types[key], (*path, key)) if key in types else item
@@ -157,7 +166,7 @@ class _Reader:
             return _BAD
         if isinstance(value, str):
             if value == _MISSING:
-                return self._fault(path, f"needs a value: {expected(annotation)}")
+                return self._fault(path, f"needs a value: {expected(annotation)}", Code.MISSING)
             if not _is_text(value):
                 return self._fault(path, "contains characters that no text has")
         for member in alternatives(annotation):
@@ -181,7 +190,7 @@ class _Reader:
             if type(key) is not key_type or (isinstance(key, str) and not _is_text(key)):
                 return self._fault(path, f"expected {expected(key_type)} as each key, found {show(key)}")
             if group and group.several and (message := _not_chosen(group, key, item, chosen)):
-                read[key] = self._fault((*path, key), message)
+                read[key] = self._fault((*path, key), message, Code.UNKNOWN_OPTION)
                 continue
             read[key] = self.read(item, element_type(annotation, key), (*path, key))
         return _BAD if any(item is _BAD for item in read.values()) else read
@@ -207,7 +216,8 @@ class _Reader:
             name for name, option in options[group.name].items() if {*fields} <= field_types(option.schema).keys()
         ]
         which = f"; with {' and '.join(fields)} there is {', '.join(fitting)}" if fitting and fields else ""
-        self._fault(path, f"no option is chosen, as by {group.name}=<option>{which or f'; {_choices(group)}'}")
+        message = f"no option is chosen, as by {group.name}=<option>{which or f'; {_choices(group)}'}"
+        self._fault(path, message, Code.UNKNOWN_OPTION)
         return None
 
     def _schema_by_id(self, value: dict[Any, object], group: Group, path: Path) -> type | None:
@@ -216,13 +226,18 @@ class _Reader:
         if found is None:
             wrong = "needs an id" if "id" not in value else f"no {group.name} {show(name)}"
             spelling = did_you_mean(name, options[group.name]) if isinstance(name, str) else ""
-            self._fault((*path, "id"), f"{wrong}{spelling or f'; {_choices(group)}'}")
+            self._fault((*path, "id"), f"{wrong}{spelling or f'; {_choices(group)}'}", Code.UNKNOWN_OPTION)
             return None
         return found.schema
 
-    def _fault(self, path: Path, message: str) -> object:
-        self.faults.append(Fault(path, message))
+    def _fault(self, path: Path, message: str, code: Code = Code.WRONG_VALUE) -> object:
+        self.faults.append(Fault(path, message, code=code))
         return _BAD
+
+
+def _chosen_by_id(cls: type) -> bool:
+    group = group_of(cls)
+    return group is not None and not group.presets_only
 
 
 def _part(cls: type) -> str:

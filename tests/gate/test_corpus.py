@@ -139,7 +139,10 @@ NEEDED = {
 
 
 def as_it_is(group: str, name: str) -> list[str]:
-    """What to type for an option; whatever outputs it is usually computed from, here there are the scores."""
+    """What to type for an option; whatever outputs it is usually computed from, here there are the scores.
+
+    A loss that does not take scores as they are is given the input, of which nothing is known.
+    """
     override = f"{group}={name}"
     chosen = [override, *NEEDED.get(override, [])]
     if group in ("module", "datamodule"):
@@ -147,7 +150,13 @@ def as_it_is(group: str, name: str) -> list[str]:
     if groups[group].mount.startswith("module."):
         return ["module=digits/parts", *chosen]
     if group in ("loss", "metrics"):
-        mapping = ",".join(f"{argument}: logits" for argument in cast(Any, options[group][name].schema).arguments)
+        schema = cast(Any, options[group][name].schema)
+        taken = schema.takes if group == "loss" else {}
+        outputs = {
+            argument: "logits" if "logits" in taken.get(argument, ["logits"]) else "input"
+            for argument in schema.arguments
+        }
+        mapping = ",".join(f"{argument}: {output}" for argument, output in outputs.items())
         entry = f"{groups[group].mount}.{name}"
         if name in FIXED:
             return [f"{groups[group].mount}.another={{id: {name}, mapping: {{{mapping}}}}}"]

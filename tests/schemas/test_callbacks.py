@@ -10,6 +10,7 @@ from app.schemas.callbacks import (
     LEFT_OUT,
     NOT_OFFERED,
     OWN_DEFAULTS,
+    BatchSizeFinderConfig,
     CheckpointConfig,
     DeviceStatsConfig,
     EarlyStoppingConfig,
@@ -17,14 +18,18 @@ from app.schemas.callbacks import (
     FrozenEpochs,
     GradientAccumulationConfig,
     LearningRateFinderConfig,
+    ProgressBarConfig,
     ProgressBarTheme,
     PruningConfig,
     SpikeDetectionConfig,
     StochasticWeightAveragingConfig,
     TimerConfig,
+    TQDMProgressBarConfig,
 )
-from app.schemas.problems import ConfigError
+from app.schemas.codes import Code
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import Option, options
+from app.schemas.schema import remarks
 
 BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
 
@@ -313,3 +318,55 @@ def test_defaults_are_lightnings_unless_a_reason_is_given(option: Option, monkey
 def test_the_metric_of_the_task_is_what_is_monitored() -> None:
     for name in ("checkpoint", "early_stopping"):
         assert options["callbacks"][name].preset == {"monitor": "${task.monitor}", "mode": "${task.mode}"}
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (CheckpointConfig(), set()),
+        (CheckpointConfig(mode="min"), {"mode"}),
+        (CheckpointConfig(monitor="val/loss", mode="min"), set()),
+        (
+            CheckpointConfig(monitor="val/loss", mode="min", save_top_k=0),
+            {"monitor", "mode", "filename", "auto_insert_metric_name", "enable_version_counter"},
+        ),
+        (EarlyStoppingConfig(monitor="val/loss", mode="min"), {"log_rank_zero_only"}),
+        (EarlyStoppingConfig(monitor="val/loss", mode="min", verbose=True), set()),
+        (ProgressBarConfig(refresh_rate=0), {"leave", "theme", "console_kwargs"}),
+        (ProgressBarConfig(), set()),
+        (TQDMProgressBarConfig(refresh_rate=0), {"leave", "process_position"}),
+        (TQDMProgressBarConfig(), set()),
+        (FreezeConfig(), {"norm_statistics"}),
+        (FreezeConfig(parts={".head": FrozenEpochs()}), set()),
+        (TimerConfig(), {"interval", "verbose"}),
+        (TimerConfig(duration="00:01:00:00"), set()),
+        (PruningConfig(pruning_fn="l1_unstructured"), {"pruning_dim", "pruning_norm"}),
+        (
+            PruningConfig(pruning_fn="l1_unstructured", use_lottery_ticket_hypothesis=False),
+            {"pruning_dim", "pruning_norm", "resample_parameters"},
+        ),
+        (
+            PruningConfig(
+                pruning_fn="ln_structured",
+                pruning_dim=0,
+                pruning_norm=2,
+                use_global_unstructured=False,
+                parameter_names=("weight",),
+            ),
+            set(),
+        ),
+        (
+            PruningConfig(pruning_fn="l1_unstructured", apply_pruning=False),
+            {"pruning_fn", "amount", "parameter_names", "pruning_dim", "pruning_norm", "resample_parameters"},
+        ),
+        (BatchSizeFinderConfig(), {"margin"}),
+        (BatchSizeFinderConfig(mode="binsearch"), set()),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected

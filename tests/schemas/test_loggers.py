@@ -8,6 +8,7 @@ import pytest
 
 from app.builders.targets import live_class
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.loggers import (
     EXTRA,
     LEFT_OUT,
@@ -19,8 +20,9 @@ from app.schemas.loggers import (
     has_wandb_key,
 )
 from app.schemas.plain import to_plain
-from app.schemas.problems import ConfigError
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
+from app.schemas.schema import remarks
 
 
 @pytest.fixture(autouse=True)
@@ -238,3 +240,15 @@ print(sorted({'wandb', 'mlflow', 'tensorboard', 'torch', 'lightning'} & set(sys.
         check=True,
     )
     assert done.stdout == "[]\n"
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+def test_fields_that_others_leave_without_effect_are_named() -> None:
+    pytest.importorskip("wandb")
+    assert unused(WandbLoggerConfig()) == {"checkpoint_name", "add_file_policy"}
+    assert unused(WandbLoggerConfig(log_model=True)) == set()
+    assert unused(WandbLoggerConfig(mode="disabled")) == field_types(WandbLoggerConfig).keys() - {"mode"}

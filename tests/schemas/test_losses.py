@@ -10,6 +10,7 @@ import torch
 from app.builders.targets import live_class
 from app.compose import load_config
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.losses.further import ContrastiveConfig, DiceConfig, FocalConfig, NTXentConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.losses.loss import LossConfig
@@ -25,13 +26,15 @@ from app.schemas.losses.torch_losses import (
     L1Config,
     MSEConfig,
     MultiMarginConfig,
+    NLLConfig,
+    PoissonNLLConfig,
     SmoothL1Config,
     TripletMarginConfig,
     TripletMarginWithDistanceConfig,
 )
-from app.schemas.problems import ConfigError
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import Option, options
-from app.schemas.schema import schema
+from app.schemas.schema import remarks, schema
 
 
 def message_of(override: Any, *arguments: Any, **values: Any) -> str:
@@ -164,3 +167,75 @@ class QuantileConfig(LossConfig):
 def test_a_loss_of_ones_own_is_a_schema_like_the_others() -> None:
     assert QuantileConfig(quantile=0.1).output_of() == {"input": "logits", "target": "target"}
     assert JointLossConfig(losses={"quantile": QuantileConfig()}).tags("train") == ("quantile",)
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+TAKEN_WRONG = [
+    (CrossEntropyConfig, "probabilities", "are normalised already, and CrossEntropyConfig normalises what it gets"),
+    (BCEWithLogitsConfig, "log_probabilities", "and logarithms, and BCEWithLogitsConfig normalises what it gets"),
+    (FocalConfig, "probabilities", "are normalised already, and FocalConfig normalises what it gets"),
+    (DiceConfig, "digit_probabilities", "are normalised already, and DiceConfig normalises what it gets"),
+    (BCEConfig, "logits", "are scores that nothing has normalised yet, and BCEConfig normalises nothing"),
+    (NLLConfig, "digit_logits", "are scores that nothing has normalised yet, and NLLConfig normalises nothing"),
+    (NLLConfig, "probabilities", "are normalised already, and NLLConfig normalises nothing; expected 'log_probabil"),
+    (KLDivConfig, "logits", "are scores that nothing has normalised yet, and KLDivConfig normalises nothing"),
+]
+
+
+@pytest.mark.parametrize(("config", "output", "message"), TAKEN_WRONG)
+def test_scores_are_normalized_exactly_once(config: type[LossConfig], output: str, message: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        config(mapping={"input": output})
+    (problem,) = caught.value.problems
+    assert (problem.path, problem.code) == (f"{config.__name__}.mapping.input", Code.NORMALIZED_TWICE)
+    assert message in problem.message
+
+
+@pytest.mark.parametrize("option", options["loss"].values(), ids=options["loss"])
+def test_what_a_loss_is_usually_computed_from_is_what_it_takes(option: Option) -> None:
+    config: type[LossConfig] = option.schema
+    assert config.takes.keys() <= config.arguments.keys()
+    for argument, taken in config.takes.items():
+        assert config.arguments[argument] in taken
+        for output in (*taken, "of_ones_own", *(f"digit_{form}" for form in taken)):
+            assert config(mapping={argument: output}).output_of()[argument] == output
+
+
+@pytest.mark.parametrize("option", options["loss"].values(), ids=options["loss"])
+def test_a_loss_of_scores_or_probabilities_says_so(option: Option) -> None:
+    config: type[LossConfig] = option.schema
+    usual = {argument for argument, output in config.arguments.items() if output.endswith(("logits", "probabilities"))}
+    margins = {"multi_margin", "multi_label_margin"}  # of scores, whatever their unit
+    assert usual == config.takes.keys() or option.name in margins
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (JointLossConfig(losses={"a": CrossEntropyConfig()}), {"normalize_weights", "losses.a.weight"}),
+        (JointLossConfig(losses={"a": CrossEntropyConfig(weight=2.0)}), {"losses.a.weight"}),
+        (JointLossConfig(normalize_weights=False, losses={"a": CrossEntropyConfig(weight=2.0)}), set()),
+        (JointLossConfig(normalize_weights=False, losses={"a": CrossEntropyConfig()}), {"normalize_weights"}),
+        (
+            JointLossConfig(losses={"a": CrossEntropyConfig(), "b": CrossEntropyConfig(phases=("train",))}),
+            set(),
+        ),
+        (
+            JointLossConfig(
+                losses={
+                    "a": CrossEntropyConfig(phases=("val",)),
+                    "b": CrossEntropyConfig(phases=("train",), weight=2.0),
+                }
+            ),
+            {"losses.a.weight", "losses.b.weight"},
+        ),
+        (PoissonNLLConfig(), {"eps"}),
+        (PoissonNLLConfig(log_input=False), set()),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected

@@ -17,6 +17,7 @@ from torch import Tensor
 from torchmetrics import Metric
 
 from app.builders.metrics import build_metrics
+from app.schemas.codes import Code
 from app.schemas.constraints import Probability
 from app.schemas.metrics.aggregation import MeanConfig
 from app.schemas.metrics.classification import (
@@ -41,11 +42,11 @@ from app.schemas.metrics.regression import (
     MeanSquaredErrorConfig,
     TweedieDevianceScoreConfig,
 )
-from app.schemas.metrics.retrieval import RetrievalRecallAtFixedPrecisionConfig
+from app.schemas.metrics.retrieval import RetrievalPrecisionConfig, RetrievalRecallAtFixedPrecisionConfig
 from app.schemas.metrics.segmentation import DiceScoreConfig, MeanIoUConfig
-from app.schemas.problems import ConfigError
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options, register
-from app.schemas.schema import import_path, schema
+from app.schemas.schema import import_path, remarks, schema
 from tests.metrics.cases import Case, default_cases
 
 MODULES: Final = (
@@ -181,7 +182,7 @@ def test_scores_that_are_compared_with_a_threshold_are_probabilities(config: Met
 @pytest.mark.parametrize("kind", ["binary", "multiclass", "multilabel"])
 def test_a_composed_metric_knows_the_tasks_kind_and_size(kind: str) -> None:
     def composed(name: str) -> dict[str, Any]:
-        tree = {"task": {"kind": kind, "num_classes": 7}, "metric": options["metrics"][name].node}
+        tree = {"task": {"kind": kind, "num_classes": 7}, "metric": options["metrics"][name].tree}
         plain: Any = OmegaConf.to_container(OmegaConf.create(tree), resolve=True)
         return {key: value for key, value in plain["metric"].items() if key != "_target_"}
 
@@ -275,7 +276,8 @@ def _registered() -> Iterator[None]:
     """As the docstring of `MetricConfig` says; forgotten after the test."""
     register("metrics", "share_above", target="tests.schemas.test_metrics.ShareAbove")(ShareAboveConfig)
     yield
-    del options["metrics"]["share_above"], ConfigStore.instance().repo["metrics"]["share_above.yaml"]
+    del options["metrics"]["share_above"]
+    ConfigStore.instance().repo.get("metrics", {}).pop("share_above.yaml", None)  # once Hydra knows the options
     del options._by_schema[import_path(ShareAboveConfig)]
 
 
@@ -286,4 +288,29 @@ def test_a_metric_of_ones_own_is_an_option_like_any_other() -> None:
     assert type(named.metric).__name__ == "ShareAbove"
     assert named.metric.bound == 0.5
     assert (named.inputs, named.results) == ({"preds": "probabilities"}, ("confident",))
-    assert options["metrics"]["share_above"].node["bound"] == 0.9
+    assert options["metrics"]["share_above"].tree["bound"] == 0.9
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (AccuracyConfig(task="multiclass", num_classes=3, num_labels=3), {"num_labels"}),
+        (AccuracyConfig(task="multilabel", num_classes=3, num_labels=3), {"num_classes"}),
+        (AccuracyConfig(task="binary"), {"num_classes", "num_labels"}),
+        (RetrievalPrecisionConfig(adaptive_k=True), {"adaptive_k"}),
+        (RetrievalPrecisionConfig(adaptive_k=True, top_k=3), set()),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected
+
+
+def test_a_field_that_changes_nothing_is_refused_as_unused() -> None:
+    with pytest.raises(ConfigError) as caught:
+        AccuracyConfig(task="multiclass", num_classes=3, threshold=0.7)
+    assert [problem.code for problem in caught.value.problems] == [Code.UNUSED]

@@ -8,22 +8,28 @@ import torch
 
 from app.builders.targets import live_class
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.optimizers import (
     AdadeltaSpec,
     AdamSpec,
     AdamWSpec,
+    ASGDSpec,
     LBFGSSpec,
     MaximizeSpec,
     MuonSpec,
+    NAdamSpec,
     OptimizerSpec,
     ParamFactors,
     ParamGroupSpec,
     ParamwiseConfig,
+    RAdamSpec,
+    RMSpropSpec,
     RpropSpec,
     SGDSpec,
 )
-from app.schemas.problems import ConfigError
-from app.schemas.registry import leaf_fields, options
+from app.schemas.problems import ConfigError, dotted
+from app.schemas.registry import Option, leaf_fields, options
+from app.schemas.schema import remarks
 
 OURS = {"params", "paramwise", "filter_requires_grad"}
 SHARED_BY_GROUPS = {
@@ -243,3 +249,68 @@ def test_rates_of_parts_of_the_model_are_known() -> None:
     assert spec.own_rates() == [0.5]
     factors = ParamwiseConfig(norm_decay=0.0, custom={".c": ParamFactors(lr=0.1)})
     assert SGDSpec(lr=1.0, params=spec.params, paramwise=factors).own_rates() == pytest.approx([0.5, 0.1, 0.05])
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+def unusual(config: object) -> dict[str, str]:
+    """The learning rates that a config calls unusual, with what it says."""
+    return {dotted(fault.path): fault.message for fault in remarks(config) if fault.code is Code.LEARNING_RATE}
+
+
+@pytest.mark.parametrize("option", options["optimizer_spec"].values(), ids=options["optimizer_spec"])
+def test_the_usual_range_holds_the_default_and_ends_a_decade_before_the_hint(option: Option) -> None:
+    config: type[OptimizerSpec] = option.schema
+    assert config.usual_lr is not None
+    lowest, highest = config.usual_lr
+    assert lowest < highest
+    for usual in (
+        option.schema(),
+        *(option.schema(lr=rate) for rate in (lowest / 9.9, lowest, highest, highest * 9.9)),
+    ):
+        assert unusual(usual) == {}
+    for off in (lowest / 10, lowest / 1000, highest * 10, highest * 1000):
+        assert unusual(option.schema(lr=off)).keys() == {"lr"}
+
+
+def test_an_unusual_learning_rate_is_named_with_the_usual_ones() -> None:
+    assert unusual(AdamWSpec(lr=0.3)) == {
+        "lr": "0.3 is a decade or more above what is usual with AdamWSpec, 1e-05 to 0.01"
+    }
+
+
+def test_the_learning_rates_of_groups_are_looked_at_too() -> None:
+    groups = {".head": ParamGroupSpec(lr=100.0), ".neck": ParamGroupSpec(lr=0.5), ".backbone": ParamGroupSpec(lr=1e-6)}
+    assert unusual(SGDSpec(lr=0.1, params=groups)).keys() == {"params[.head].lr"}
+
+
+WEIGHT_DECAY = {"paramwise.norm_decay", "paramwise.bias_decay"}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (SGDSpec(), WEIGHT_DECAY | {"dampening"}),
+        (SGDSpec(momentum=0.9, weight_decay=0.1), set()),
+        (SGDSpec(params={".head": ParamGroupSpec(momentum=0.9, weight_decay=0.1)}), set()),
+        (AdamSpec(), WEIGHT_DECAY | {"decoupled_weight_decay"}),
+        (AdamSpec(weight_decay=0.1), set()),
+        (NAdamSpec(), WEIGHT_DECAY | {"decoupled_weight_decay"}),
+        (NAdamSpec(weight_decay=0.1), set()),
+        (RAdamSpec(), WEIGHT_DECAY | {"decoupled_weight_decay"}),
+        (RAdamSpec(weight_decay=0.1), set()),
+        (ASGDSpec(lambd=0.0, weight_decay=0.1), {"alpha"}),
+        (ASGDSpec(weight_decay=0.1), set()),
+        (MuonSpec(momentum=0.0), {"nesterov"}),
+        (MuonSpec(), set()),
+        (
+            RMSpropSpec(paramwise=ParamwiseConfig(custom={".head": ParamFactors(lr=2.0)})),
+            WEIGHT_DECAY | {"paramwise.custom[.head].weight_decay"},
+        ),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected

@@ -6,8 +6,9 @@ from omegaconf import OmegaConf
 
 from app.compose import prepare
 from app.schemas.annotations import field_types
+from app.schemas.config_store import node
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
-from app.schemas.registry import group_of, groups, node, option_at, option_of, options, register
+from app.schemas.registry import group_of, groups, option_at, option_of, options, register
 from app.schemas.schema import import_path, is_abstract, is_schema
 from app.schemas.trainer import TrainerConfig
 
@@ -46,7 +47,7 @@ def test_a_node_names_schemas_only_and_never_a_live_class() -> None:
 
     for named in options.values():
         for option in named.values():
-            found = targets(OmegaConf.to_container(option.node, resolve=False))
+            found = targets(OmegaConf.to_container(node(option.schema, **option.preset), resolve=False))
             assert found
             assert all(option_at(target) is not None for target in found)
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import pytest
 
-from app.schemas.resolution import LARGEST_TREE, UNRESOLVED, resolve
+from app.schemas.interpolation_grammar import evaluate
+from app.schemas.resolution import _REFERENCE, _TEXT, LARGEST_TREE, UNRESOLVED, resolve
 
 
 def resolved(tree: dict[str, Any]) -> dict[str, Any]:
@@ -59,6 +60,17 @@ def test_an_interpolation_stands_for_its_value(text: str, value: object, monkeyp
         assert only_fault(tree)[1].startswith(f"'{text}' is no interpolation; there is")
     else:
         assert resolved(tree)["at"] == value
+
+
+@pytest.mark.parametrize(
+    "reference",
+    ["b", "a", "a.number", ".b", "..b", "...b", "a.list.1", "a.b_c", "null", "true.x", "a.1.2", "A.0x", "inf"],
+)
+def test_a_plain_reference_is_read_as_the_grammar_reads_it(reference: str) -> None:
+    text = f"${{{reference}}}"
+    plain = _REFERENCE.fullmatch(text)
+    assert plain is not None
+    assert evaluate(text, _TEXT, lambda followed: f"at {followed}", lambda *_: None) == f"at {plain[1]}"
 
 
 def test_the_tree_that_was_given_is_left_as_it_is() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from app.compose import load_config
+from app.schemas.codes import Code
 from app.schemas.problems import ConfigError
 
 PLATEAU = "scheduler_spec=reduce_on_plateau"
@@ -155,3 +156,24 @@ def test_parts_that_contradict_each_other_are_refused(overrides: list[str], path
 @pytest.mark.parametrize("overrides", RIGHT)
 def test_parts_that_go_together_are_left_alone(overrides: list[str]) -> None:
     load_config(overrides)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "code"),
+    [
+        (["task.monitor=val/acc"], Code.MONITOR),
+        (["callbacks.checkpoint.monitor=val/f1"], Code.MONITOR),
+        (["trainer.limit_val_batches=0"], Code.MONITOR),
+        ([COSINE, "scheduler_spec.T_max=3"], Code.SCHEDULE),
+        ([PLATEAU, "trainer.check_val_every_n_epoch=2"], Code.MONITOR),
+        ([PLATEAU, "scheduler_spec.monitor=null"], Code.MONITOR),
+        (["callbacks.checkpoint.mode=null"], Code.MONITOR),
+        (["joint_loss.losses.cross_entropy.mapping={input: probabilities}"], Code.NORMALIZED_TWICE),
+        (["trainer.fast_dev_run=true", "trainer.limit_train_batches=2"], Code.UNUSED),
+        (["optimizer_spec=sgd", "optimizer_spec.nesterov=true"], Code.CONFLICT),
+    ],
+)
+def test_what_is_refused_has_the_code_of_its_kind(overrides: list[str], code: Code) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config(overrides)
+    assert {problem.code for problem in caught.value.problems} == {code}

@@ -8,8 +8,9 @@ import torch
 from torch.optim import lr_scheduler
 
 from app.schemas.annotations import field_types
+from app.schemas.codes import Code
 from app.schemas.optimizers import AdamWSpec, LBFGSSpec, OptimizerSpec, ParamGroupSpec, SGDSpec
-from app.schemas.problems import ConfigError
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
 from app.schemas.schedulers import (
     ChainedSchedulerSpec,
@@ -28,6 +29,7 @@ from app.schemas.schedulers import (
     StepLRSpec,
     scheduler_fits_optimizer,
 )
+from app.schemas.schema import remarks
 
 LIGHTNINGS = {"interval", "frequency", "monitor", "strict"}
 NOT_DESCRIBABLE = {"LambdaLR", "MultiplicativeLR"}
@@ -349,3 +351,26 @@ def test_what_does_not_fit_the_optimizer_is_found(
 )
 def test_what_fits_the_optimizer_passes(scheduler: SchedulerSpec, optimizer: OptimizerSpec) -> None:
     assert not list(scheduler_fits_optimizer(scheduler, optimizer))
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (StepLRSpec(step_size=3), {"monitor", "strict"}),
+        (ReduceLROnPlateauSpec(monitor="val/loss"), set()),
+        (CyclicLRSpec(base_lr=0.1, max_lr=1.0), {"monitor", "strict", "gamma"}),
+        (CyclicLRSpec(base_lr=0.1, max_lr=1.0, mode="exp_range", gamma=0.9), {"monitor", "strict"}),
+        (
+            OneCycleLRSpec(max_lr=1.0, cycle_momentum=False),
+            {"monitor", "strict", "base_momentum", "max_momentum"},
+        ),
+        (OneCycleLRSpec(max_lr=1.0), {"monitor", "strict"}),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected

@@ -151,7 +151,7 @@ def test_there_is_a_weight_for_each_class(loss: Any) -> None:
     }
     assert found(loss(class_weights=(1.0,) * 10)) == {}
     assert found(loss(class_weights=(1.0, 2.0), mapping={"target": "parity"})) == {}
-    assert found(loss(class_weights=(1.0, 2.0), mapping={"input": "parity_logits"})) == {}
+    assert found(loss(class_weights=(1.0, 2.0), mapping={"input": "of_parity"})) == {}
 
 
 def test_a_metric_counts_the_tasks_classes() -> None:

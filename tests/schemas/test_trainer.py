@@ -5,8 +5,10 @@ import pytest
 
 from app.schemas import trainer
 from app.schemas.annotations import field_types
-from app.schemas.problems import ConfigError
+from app.schemas.codes import Code
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
+from app.schemas.schema import remarks
 from app.schemas.trainer import LEFT_OUT, OWN_DEFAULTS, TrainerConfig
 
 
@@ -304,3 +306,41 @@ def test_the_options_are_the_ones_that_are_documented() -> None:
     ]
     for option in options["trainer"].values():
         TrainerConfig(**option.preset)  # type: ignore[arg-type]  # presets are checked right here
+
+
+def unused(config: object) -> set[str]:
+    """The fields that a config calls without effect."""
+    return {dotted(fault.path) for fault in remarks(config) if fault.code is Code.UNUSED}
+
+
+ONE_DEVICE = {"sync_batchnorm", "use_distributed_sampler"}
+OWN_LENGTH = {"max_epochs", "max_steps", "min_epochs", "min_steps"}
+VALIDATION = {"num_sanity_val_steps", "check_val_every_n_epoch", "val_check_interval"}
+
+
+@pytest.mark.parametrize(
+    ("config", "expected"),
+    [
+        (TrainerConfig(), ONE_DEVICE),
+        (TrainerConfig(devices=2), set()),
+        (TrainerConfig(devices=(1,)), ONE_DEVICE),
+        (TrainerConfig(num_nodes=2), set()),
+        (TrainerConfig(accelerator="cpu"), ONE_DEVICE | {"benchmark"}),
+        (TrainerConfig(accelerator="gpu"), ONE_DEVICE),
+        (TrainerConfig(fast_dev_run=True), ONE_DEVICE | OWN_LENGTH | VALIDATION),
+        (TrainerConfig(limit_val_batches=0), ONE_DEVICE | VALIDATION),
+        (TrainerConfig(max_steps=20), ONE_DEVICE | {"max_epochs"}),
+        (TrainerConfig(max_steps=21), ONE_DEVICE),
+        (TrainerConfig(max_steps=21, max_epochs=-1), ONE_DEVICE),
+        (TrainerConfig(max_steps=201, limit_train_batches=10), ONE_DEVICE | {"max_steps"}),
+        (TrainerConfig(max_steps=200, limit_train_batches=10), ONE_DEVICE),
+        (TrainerConfig(max_steps=41, limit_train_batches=10, accumulate_grad_batches=8), ONE_DEVICE | {"max_steps"}),
+        (TrainerConfig(max_steps=201, limit_train_batches=0.5), ONE_DEVICE),
+        (TrainerConfig(limit_train_batches=3, accumulate_grad_batches=4), ONE_DEVICE | {"accumulate_grad_batches"}),
+        (TrainerConfig(limit_train_batches=4, accumulate_grad_batches=4), ONE_DEVICE),
+        (TrainerConfig(limit_train_batches=0.1, accumulate_grad_batches=4), ONE_DEVICE),
+        (TrainerConfig(max_steps=61, overfit_batches=3), ONE_DEVICE | {"max_steps"}),
+    ],
+)
+def test_fields_that_others_leave_without_effect_are_named(config: object, expected: set[str]) -> None:
+    assert unused(config) == expected

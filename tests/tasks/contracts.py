@@ -16,9 +16,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from app.builders.run import build_datamodule, build_module
+from app.builders.targets import live_class
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.module import ModuleConfig
-from app.schemas.phases import Split
+from app.schemas.phases import Phase, Split
 from app.schemas.plain import to_plain
 from app.schemas.run import RunConfig
 from app.schemas.schedulers import CosineAnnealingLRSpec
@@ -161,12 +162,56 @@ class ModuleContract:
         return module.state_dict()
 
 
-class DataModuleContract:
-    """Inherit and set the config, the task, and configs that differ in every way that training data may vary."""
+class BatchContract:
+    """What a datamodule's config says of its batches; inherit and set what `DataModuleContract` says."""
 
     datamodule_config: ClassVar[DataModuleConfig]
     task: ClassVar[TaskConfig]
     variations: ClassVar[Sequence[DataModuleConfig]]
+
+    @pytest.mark.parametrize("split", ["train", "val", "test"])
+    def test_batches_are_as_the_config_declares(self, split: Phase) -> None:
+        for config in (self.datamodule_config, *self.variations):
+            datamodule = self._made(config)
+            datamodule.setup("test" if split == "test" else "fit")
+            declared = config.batch(self.task)
+            found: dict[str, list[Tensor]] = {}
+            for inputs, targets in getattr(datamodule, f"{split}_dataloader")():
+                named = {"target": targets} if isinstance(targets, Tensor) else targets
+                for name, tensor in {"input": inputs, **named}.items():
+                    found.setdefault(name, []).append(tensor)
+
+            expected = {"input": declared.input, **declared.targets}
+            assert found.keys() == expected.keys()
+            assert declared.targets.keys() == set(config.target_keys())
+            for name, spec in expected.items():
+                tensors = found[name]
+                assert {(tuple(tensor.shape[1:]), str(tensor.dtype)) for tensor in tensors} == {
+                    (spec.shape, f"torch.{spec.dtype}")
+                }
+                assert spec.low is None or min(tensor.min().item() for tensor in tensors) >= spec.low
+                assert spec.high is None or max(tensor.max().item() for tensor in tensors) <= spec.high
+
+    def test_evaluation_may_have_a_loader_of_its_own(self) -> None:
+        training, evaluation = (
+            dataclasses.replace(self.datamodule_config.dataloader, batch_size=size) for size in (3, 5)
+        )
+        config = dataclasses.replace(self.datamodule_config, dataloader=training, evaluation_dataloader=evaluation)
+        datamodule = self._made(config)
+        for stage in ("fit", "test", "predict"):
+            datamodule.setup(stage)
+
+        assert datamodule.train_dataloader().batch_size == datamodule.batch_size == 3
+        for loader in (datamodule.val_dataloader(), datamodule.test_dataloader(), datamodule.predict_dataloader()):
+            assert loader.batch_size == 5
+
+    def _made(self, config: DataModuleConfig) -> DataModule:
+        # Not as a part of a whole run, whose losses would have to suit the kind of the task.
+        return cast(DataModule, live_class(config)(config, self.task))
+
+
+class DataModuleContract(BatchContract):
+    """Inherit and set the config, the task, and configs that differ in every way that training data may vary."""
 
     @pytest.mark.parametrize(
         ("stage", "splits"),

@@ -19,6 +19,7 @@ from torch.utils.data import Dataset
 
 from app.builders.run import Run, build_run
 from app.compose import compose, prepare
+from app.schemas.batch import BatchSpec, TensorSpec, usual_target
 from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
 from app.schemas.metrics.metric import MetricConfig
@@ -106,6 +107,29 @@ class WorkbenchDataModuleConfig(DataModuleConfig):
 
     def target_keys(self) -> tuple[str, ...]:
         return TARGETS
+
+    def batch(self, task: TaskConfig) -> BatchSpec:
+        each = NUM_CLASSES
+        return BatchSpec(
+            input=TensorSpec(shape=(NUM_FEATURES,)),
+            targets={
+                "target": usual_target(task),
+                "value": TensorSpec(shape=()),
+                "count": TensorSpec(shape=(), low=0),
+                "sign": TensorSpec(shape=(), low=-1, high=1),
+                "same": TensorSpec(shape=(), low=0, high=1),
+                "label": TensorSpec(shape=(), dtype="int64", low=0, high=each - 1),
+                "labels": TensorSpec(shape=(each,), dtype="int64", low=0, high=1),
+                "label_indices": TensorSpec(shape=(each,), dtype="int64", low=-1, high=each - 1),
+                "distribution": TensorSpec(shape=(each,), low=0, high=1),
+                "mask": TensorSpec(shape=(2, 2), dtype="int64", low=0, high=each - 1),
+                "symbols": TensorSpec(shape=(2,), dtype="int64", low=1, high=2),
+                "input_lengths": TensorSpec(shape=(), dtype="int64", low=5, high=5),
+                "target_lengths": TensorSpec(shape=(), dtype="int64", low=1, high=2),
+                "indexes": TensorSpec(shape=(), dtype="int64", low=0),
+                "groups": TensorSpec(shape=(), dtype="int64", low=0, high=1),
+            },
+        )
 
 
 class WorkbenchModel(nn.Module):

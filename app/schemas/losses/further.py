@@ -16,6 +16,8 @@ from app.schemas.task import TaskKind
 class DiceConfig(LossConfig):
     """Soft Dice (Milletari et al., 2016): one minus the overlap with the target, whatever the regions' size."""
 
+    takes: ClassVar = {"input": ("logits", "log_probabilities")}
+
     kind: TaskKind = "multiclass"
     """What a target says of a pixel: one of several classes (softmax), yes or no, or any number of labels (sigmoid)."""
 
@@ -54,6 +56,8 @@ class DiceConfig(LossConfig):
 @schema
 class FocalConfig(LossConfig):
     """Focal loss (Lin et al., 2017): cross entropy in which samples that are told right already count for little."""
+
+    takes: ClassVar = {"input": ("logits", "log_probabilities")}
 
     kind: TaskKind = "multiclass"
     """What a target says: one of several classes (softmax), yes or no, or any number of labels (sigmoid)."""

@@ -5,10 +5,11 @@ from collections.abc import Iterator
 from dataclasses import field
 from typing import Final
 
+from app.schemas.codes import Code
 from app.schemas.losses.loss import LossConfig
-from app.schemas.phases import Phase
+from app.schemas.phases import PHASES, Phase
 from app.schemas.problems import show
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 _TAG: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 
@@ -39,3 +40,14 @@ class JointLossConfig:
     def tags(self, phase: Phase) -> tuple[str, ...]:
         """The terms of a phase."""
         return tuple(tag for tag, loss in self.losses.items() if phase in loss.phases)
+
+    @remark(Code.UNUSED)
+    def weights_are_relative(self) -> Iterator[Finding]:
+        """The share of a term that is alone is 1, whatever its weight."""
+        alone = all(len(self.tags(phase)) <= 1 for phase in PHASES)
+        if alone and all(loss.weight == 1 for loss in self.losses.values()):
+            yield "normalize_weights", "has no effect on terms of weight 1 that no phase has two of"
+        for tag, loss in self.losses.items():
+            if self.normalize_weights and all(len(self.tags(phase)) == 1 for phase in loss.phases):
+                found = "is divided by itself: normalize_weights is true, and no phase has a second term"
+                yield ("losses", tag, "weight"), f"{found}; leave it out, or set that to false"

@@ -17,13 +17,22 @@ and has a field for each argument of the constructor:
 In a task's `config.py` it is known as soon as the task is, and chosen as `loss=[quantile]`.
 """
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping
+from typing import ClassVar, Final
 
+from app.schemas.codes import Code
 from app.schemas.constraints import PositiveFloat
 from app.schemas.outputs import OutputMapping
+from app.schemas.problems import one_of
 from app.schemas.registry import group
-from app.schemas.schema import schema
+from app.schemas.schema import Finding, rule, schema
+
+_FORMS: Final[Mapping[str, str]] = {
+    "log_probabilities": "are normalised already, and logarithms",
+    "probabilities": "are normalised already",
+    "logits": "are scores that nothing has normalised yet",
+}
+"""The outputs whose names, or the ends of them, say whether they went through a softmax or sigmoid."""
 
 
 @group(
@@ -51,5 +60,20 @@ class LossConfig(OutputMapping):
     kinds: ClassVar[tuple[str, ...] | None] = None
     """The kinds of task whose own `target` it can be computed from; null takes any, none a mapped target only."""
 
+    takes: ClassVar[Mapping[str, tuple[str, ...]]] = {}
+    """For an argument that has to be normalised, or that the loss itself normalises: which of `logits`,
+    `probabilities` and `log_probabilities` it may be; a softmax of log-probabilities changes nothing."""
+
     weight: PositiveFloat = 1.0
     """The factor of this term in the total; `normalize_weights` turns it into a share."""
+
+    @rule("mapping", code=Code.NORMALIZED_TWICE)
+    def scores_are_normalized_once(self) -> Iterator[Finding]:
+        """A softmax of a softmax hardly learns, and the logarithm of a raw score is no likelihood."""
+        for argument, output in self.mapping.items():
+            fitting = self.takes.get(argument)
+            form = next((form for form in _FORMS if output == form or output.endswith(f"_{form}")), None)
+            if fitting and form is not None and form not in fitting:
+                does = "normalises what it gets" if "logits" in fitting else "normalises nothing"
+                found = f"'{output}' {_FORMS[form]}, and {type(self).__name__} {does}"
+                yield ("mapping", argument), f"{found}; expected {one_of(fitting)}"

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le, MinLen
 
+from app.schemas.codes import Code
 from app.schemas.constraints import (
     AtLeastOne,
     NonNegativeFloat,
@@ -17,7 +18,7 @@ from app.schemas.constraints import (
 )
 from app.schemas.losses.loss import LossConfig
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 LEFT_OUT: Final = {
     "NLLLoss2d": "an old name of NLLLoss",
@@ -73,6 +74,7 @@ class CrossEntropyConfig(ClassWeightedLoss):
     """Cross entropy of class scores `(batch, classes, …)` to classes `(batch, …)` or to probabilities of them."""
 
     kinds: ClassVar = ("multiclass",)
+    takes: ClassVar = {"input": ("logits", "log_probabilities")}
 
     label_smoothing: PartialShare = 0.0
     """Spread this share of each target over all classes (Szegedy et al., 2016), against overconfidence."""
@@ -88,6 +90,7 @@ class NLLConfig(ClassWeightedLoss):
 
     arguments: ClassVar = {"input": "log_probabilities", "target": "target"}
     kinds: ClassVar = ("multiclass",)
+    takes: ClassVar = {"input": ("log_probabilities",)}
 
     ignore_index: int = -100
     """The target value that counts for nothing, such as the padding of a mask."""
@@ -101,6 +104,7 @@ class BCEWithLogitsConfig(ClassWeightedLoss):
     same_shape: ClassVar = ("input", "target")
     real_valued: ClassVar = ("target",)
     kinds: ClassVar = ("binary", "multilabel")
+    takes: ClassVar = {"input": ("logits",)}
 
     pos_weight: Factors | None = None
     """How much each label's positives count beside its negatives; above 1 finds more of them, less precisely."""
@@ -115,6 +119,7 @@ class BCEConfig(ClassWeightedLoss):
     same_shape: ClassVar = ("input", "target")
     real_valued: ClassVar = ("target",)
     kinds: ClassVar = ("binary", "multilabel")
+    takes: ClassVar = {"input": ("probabilities",)}
 
 
 @register("loss", "mse", target="torch.nn.MSELoss")
@@ -164,6 +169,12 @@ class PoissonNLLConfig(ReducedLoss):
     eps: PositiveFloat = 1e-8
     """Guard against the logarithm of 0 when the rate itself is predicted."""
 
+    @remark(Code.UNUSED)
+    def guard_is_needed(self) -> Iterator[Finding]:
+        """The exponential of a logarithm is never 0."""
+        if self.log_input:
+            yield "eps", "has an effect with log_input=false only"
+
 
 @register("loss", "gaussian_nll", target="torch.nn.GaussianNLLLoss")
 @schema
@@ -187,6 +198,7 @@ class KLDivConfig(LossConfig):
 
     arguments: ClassVar = {"input": "log_probabilities", "target": "target"}
     same_shape: ClassVar = ("input", "target")
+    takes: ClassVar = {"input": ("log_probabilities",)}
 
     reduction: Literal["batchmean", "mean", "sum"] = "batchmean"
     """How the values make one; only `batchmean` is the divergence, `mean` divides it by the number of classes too."""
@@ -202,6 +214,7 @@ class SoftMarginConfig(ReducedLoss):
 
     same_shape: ClassVar = ("input", "target")
     kinds: ClassVar = ()  # no task of ours says yes and no by 1 and -1
+    takes: ClassVar = {"input": ("logits",)}
 
 
 @register("loss", "hinge_embedding", target="torch.nn.HingeEmbeddingLoss")
@@ -270,6 +283,7 @@ class MultiLabelSoftMarginConfig(ClassWeightedLoss):
 
     same_shape: ClassVar = ("input", "target")
     kinds: ClassVar = ("multilabel",)
+    takes: ClassVar = {"input": ("logits",)}
 
 
 @schema
@@ -322,6 +336,7 @@ class CTCConfig(ReducedLoss):
         "input_lengths": "input_lengths",
         "target_lengths": "target_lengths",
     }
+    takes: ClassVar = {"log_probs": ("log_probabilities",)}
 
     blank: NonNegativeInt = 0
     """The symbol that stands for none; no target may hold it."""

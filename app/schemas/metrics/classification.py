@@ -10,12 +10,13 @@ each step, since `torch.bincount` does.
 from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
+from app.schemas.codes import Code
 from app.schemas.constraints import PositiveFloat, PositiveInt, Probability
 from app.schemas.metrics.metric import MetricConfig, each
 from app.schemas.phases import Mode
 from app.schemas.problems import show
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import Finding, remark, rule, schema
 
 Kind = Literal["binary", "multiclass", "multilabel"]
 KindWithoutLabels = Literal["binary", "multiclass"]
@@ -70,7 +71,14 @@ class ClassificationConfig(MetricConfig):
             if count is None or count < 2:
                 yield name, f"a {self.task} metric needs to know how many there are, 2 or more; found {show(count)}"
 
-    @rule("task", "threshold", "average", "top_k", "max_fpr", "multiclass_mode")
+    @remark(Code.UNUSED)
+    def sizes_are_asked_for(self) -> Iterator[Finding]:
+        """Each kind of metric looks at one of them, or at none."""
+        for name, kind in (("num_classes", "multiclass"), ("num_labels", "multilabel")):
+            if self.task != kind and hasattr(self, name):
+                yield name, f"has no effect on a {self.task} metric"
+
+    @rule("task", "threshold", "average", "top_k", "max_fpr", "multiclass_mode", code=Code.UNUSED)
     def fields_have_an_effect(self) -> Iterator[Finding]:
         """A value that the metric of this kind does not take would be dropped in silence."""
         for name, kinds in self.taken_by.items():

@@ -8,6 +8,7 @@ from typing import Annotated, ClassVar, Literal
 
 from annotated_types import Ge
 
+from app.schemas.codes import Code
 from app.schemas.constraints import NonNegativeInt, PositiveInt
 from app.schemas.metrics.metric import MetricConfig, each
 from app.schemas.phases import Mode
@@ -242,7 +243,7 @@ class KendallRankCorrCoefConfig(OutputsConfig):
     alternative: Literal["two-sided", "less", "greater"] = "two-sided"
     """What the test holds against chance: any order in common, the opposite one, or the same one."""
 
-    @rule("t_test", "alternative")
+    @rule("t_test", "alternative", code=Code.UNUSED)
     def alternative_is_tested(self) -> Iterator[Finding]:
         """Without a test it would have no effect."""
         if self.alternative != "two-sided" and not self.t_test:

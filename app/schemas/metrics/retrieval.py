@@ -4,14 +4,15 @@ The output `scores` holds a score for each pair of query and document, `target` 
 number. Everything of an epoch is kept, and looked at by query at its end.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import ClassVar, Literal
 
+from app.schemas.codes import Code
 from app.schemas.constraints import Fraction, PositiveInt, Probability
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.phases import Mode
 from app.schemas.registry import register
-from app.schemas.schema import schema
+from app.schemas.schema import Finding, remark, schema
 
 EmptyTargetAction = Literal["neg", "pos", "skip", "error"]
 
@@ -62,6 +63,12 @@ class RetrievalPrecisionConfig(TopRetrievalConfig):
 
     adaptive_k: bool = False
     """Look at all documents of a query that has fewer than `top_k`."""
+
+    @remark(Code.UNUSED)
+    def there_is_a_limit(self) -> Iterator[Finding]:
+        """All documents are looked at anyway."""
+        if self.top_k is None:
+            yield "adaptive_k", "has no effect without top_k, as all documents are looked at"
 
 
 @register("metrics", "retrieval_recall", target="torchmetrics.retrieval.RetrievalRecall")

@@ -10,7 +10,7 @@ from lightning.pytorch import LightningDataModule
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from app.schemas.datamodule import DataModuleConfig
+from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
 from app.schemas.phases import Split
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, ConfigError, Problem
@@ -61,7 +61,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
 
     @property
     def batch_size(self) -> int:
-        """Samples in a batch, where Lightning's batch-size finder looks for it and puts what it found."""
+        """Samples in a training batch, where Lightning's batch-size finder looks for it and puts what it found."""
         return self.datamodule_config.dataloader.batch_size
 
     @batch_size.setter
@@ -98,11 +98,11 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         sampler = ShuffledSampler(size, self._seed, **share)
         # A batch of data in memory is augmented from a generator of its own anyway.
         seeded = dataset if isinstance(dataset, InMemoryDataset) else SeededDataset(dataset)
-        return self._loader(seeded, sampler, drop_last=config.drop_last)
+        return self._loader(seeded, config, sampler, drop_last=config.drop_last)
 
     def val_dataloader(self) -> DataLoader[Any]:
         """The val split, in order."""
-        return self._loader(self._dataset("val"))
+        return self._loader(self._dataset("val"), self.datamodule_config.loader("val"))
 
     def test_dataloader(self) -> DataLoader[Any]:
         """The test split, in order.
@@ -111,11 +111,11 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
             FingerprintError: when the split is not the one that the task pins.
         """
         self.verify_test_split()
-        return self._loader(self._dataset("test"))
+        return self._loader(self._dataset("test"), self.datamodule_config.loader("test"))
 
     def predict_dataloader(self) -> DataLoader[Any]:
         """The predict split, in order."""
-        return self._loader(self._dataset("predict"))
+        return self._loader(self._dataset("predict"), self.datamodule_config.loader("predict"))
 
     def teardown(self, stage: str) -> None:
         """Nothing to clean up here; for datamodules that hold files or connections."""
@@ -153,9 +153,13 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         return dataset
 
     def _loader(
-        self, dataset: Dataset[Any], sampler: Sampler[int] | None = None, *, drop_last: bool = False
+        self,
+        dataset: Dataset[Any],
+        config: DataLoaderConfig,
+        sampler: Sampler[int] | None = None,
+        *,
+        drop_last: bool = False,
     ) -> DataLoader[Any]:
-        config = self.datamodule_config.dataloader
         return DataLoader(
             dataset,
             sampler=sampler,

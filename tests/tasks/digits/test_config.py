@@ -4,6 +4,9 @@ from typing import Any
 
 import pytest
 
+from app.schemas.batch import TensorSpec
+from app.schemas.codes import Code
+from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.problems import ConfigError
 from app.tasks.digits.config import CNNConfig, DigitsDataModuleConfig, DigitsTaskConfig
 
@@ -43,6 +46,23 @@ def test_shares_must_add_up(shares: tuple[float, float]) -> None:
 @pytest.mark.parametrize("shares", [(0.7, 0.3), (0.1, 0.9), (0.35, 0.65)])
 def test_shares_that_add_up_but_for_rounding_are_fine(shares: tuple[float, float]) -> None:
     assert DigitsDataModuleConfig(train_val_split=shares).train_val_split == shares
+
+
+def test_evaluation_leaves_no_sample_out() -> None:
+    with pytest.raises(ConfigError) as caught:
+        DigitsDataModuleConfig(evaluation_dataloader=DataLoaderConfig(drop_last=True))
+
+    [problem] = caught.value.problems
+    assert problem.path == "DigitsDataModuleConfig.evaluation_dataloader.drop_last"
+    assert problem.message == "true would leave the last samples out of every result; expected false"
+    assert problem.code is Code.DROP_LAST
+
+
+def test_the_batch_follows_from_the_task() -> None:
+    batch = DigitsDataModuleConfig().batch(DigitsTaskConfig())
+
+    assert batch.input == TensorSpec(shape=(1, 8, 8))
+    assert batch.targets == {"target": TensorSpec(shape=(), dtype="int64", low=0, high=9)}
 
 
 @pytest.mark.parametrize("channels", [(), (8, 8, 8, 8)])

@@ -1,0 +1,33 @@
+"""What a config that is right in itself lacks for a command, or has to no purpose."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from app.schemas.problems import Problem, dotted
+from app.schemas.run import RunConfig
+
+
+def unfit(command: str, config: RunConfig) -> Iterator[Problem]:
+    """What keeps a command from taking the config."""
+    if command in ("test", "predict"):
+        if config.checkpoint is None:
+            verb = "measure" if command == "test" else "predict with"
+            yield Problem(path="checkpoint", message=f"needs a file to {verb}: app {command} checkpoint=<file>")
+        if config.resume_path is not None:
+            message = f"is where a training goes on; app {command} takes the file as checkpoint=<file>"
+            yield Problem(path="resume_path", message=message)
+    elif command in ("train", "find-lr") and config.checkpoint is not None:
+        message = "is for `app test` and `app predict`; a training goes on from resume_path=<file or run directory>"
+        yield Problem(path="checkpoint", message=message)
+    elif command == "find-lr" and config.resume_path is not None:
+        message = (
+            "brings a learning rate of its own; load_checkpoint.base_ckpt_path=<file> searches one for its weights"
+        )
+        yield Problem(path="resume_path", message=message)
+    elif command == "checkpoint plan" and config.load_checkpoint is None:
+        message = "needs the files to plan with: load_checkpoint.base_ckpt_path=<file>"
+        yield Problem(path="load_checkpoint", message=message)
+    if config.load_checkpoint is not None and config.resume_path is None:
+        for path, file in config.load_checkpoint.files().items():
+            if "://" not in file and not Path(file).expanduser().is_file():
+                yield Problem(path=dotted(("load_checkpoint", *path)), message=f"no file '{file}'")
