@@ -1,0 +1,292 @@
+"""Where the values of a config come from: every step that set one, in the order in which the steps took effect.
+
+The order is that of composing: the default of the schema, what is preset for the option, a checkpoint's stored config
+in place of both, the experiments from the base up, the overrides. Choices of options come before all values.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Final, Literal, cast
+
+from app.compose import Composed, compose_tree, taken_away
+from app.experiments import Experiment, read_experiment, with_bases
+from app.inspection.definitions import attribute_place, default_choice_place, field_place, preset_place
+from app.inspection.facts import MADE_FROM_OTHERS, default_of, fields_of
+from app.inspection.spelling import choice
+from app.overrides import Override, read_overrides
+from app.schemas.plain import to_plain
+from app.schemas.presets import with_presets
+from app.schemas.problems import Path, dotted
+from app.schemas.registry import Group, Option, groups, option_of, options
+from app.schemas.resolution import references
+from app.schemas.run import DEFAULT_OPTIONS, RunConfig
+from app.schemas.schema import is_schema
+from app.stored_config import StoredConfig, stored_config
+
+MISSING: Final = object()
+"""Stands for a value that is not there."""
+
+Kind = Literal["choice", "default", "preset", "stored", "experiment", "override"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """One step towards a value."""
+
+    kind: Kind
+    value: object
+    """What held after it, as it was written: interpolations unresolved. For a choice the words that make it."""
+
+    by: str
+    """What took effect, in words: `default of SGDSpec`."""
+
+    place: str
+    """Where that is written: `file:line:column`, or the override as it was typed."""
+
+
+@dataclass(frozen=True)
+class _Step:
+    """An experiment or an override that sets values."""
+
+    values: Mapping[str, Any]
+    """What it sets, nested from the root of the config."""
+
+    tree: Mapping[str, Any]
+    """The config's tree after it."""
+
+    source: Experiment | Override
+
+    def origin(self, value: object, path: Path, *, kind: Kind | None = None) -> Origin:
+        """The step as what set `value` at or around a path."""
+        if isinstance(self.source, Override):
+            return Origin(kind=kind or "override", value=value, by="override", place=self.source.typed)
+        texts = {tuple(map(str, at)): place for at, place in self.source.places.items()}
+        around = (tuple(map(str, path[:length])) for length in range(len(path), 0, -1))
+        place = next((texts[at] for at in around if at in texts), str(self.source.file))
+        return Origin(kind=kind or "experiment", value=value, by=f"experiment {self.source.name}", place=place)
+
+
+class Origins:
+    """The history of a composed config."""
+
+    def __init__(self, composed: Composed) -> None:
+        self.composed = composed
+        self._read = read_overrides(composed.overrides)[0]
+        named = [word.value for word in self._read if word.kind == "experiment" and word.value]
+        self._experiments = with_bases(read_experiment(named[0]))[0] if named else []
+        self._stored: StoredConfig | None = stored_config(self._read, self._experiments)
+
+    def of(self, path: Path) -> list[Origin]:
+        """Every step towards the value at a path, the one that holds last."""
+        anew = self._chosen_anew(path)
+        found = [choice for at in _prefixes(path) for choice in self._choices(at)]
+        steps: Sequence[_Step] = self._steps
+        if anew is not None:
+            at, steps = anew[0], self._steps[anew[1] :]
+            option = f"{dotted(at)}={{id: {value_at(steps[0].values, at)['id']}}}"
+            found.append(steps[0].origin(option, at, kind="choice"))
+        stored = self._stored_origin(path) if anew is None else None
+        found += [stored] if stored else self._defaults(path)
+        for step in steps:
+            value = value_at(step.tree, path)
+            in_vain = value is None and isinstance(value_at(step.values, path), dict)
+            if value is not MISSING and not in_vain and _concerns(step.values, path):
+                found.append(step.origin(value, path))
+        return found
+
+    def leads_to(self, path: Path, value: object) -> list[Path]:
+        """What the interpolations in a value, as it is written at a path, lead to."""
+        if isinstance(value, dict | list | tuple):
+            items = value.items() if isinstance(value, dict) else enumerate(value)
+            return [found for key, item in items for found in self.leads_to((*path, key), item)]
+        if not isinstance(value, str) or "${" not in value:
+            return []
+        tree = with_presets(dict(self.composed.tree), RunConfig)
+        return references(tree, path, value)
+
+    @cached_property
+    def _start(self) -> Mapping[str, Any]:
+        """What the choices alone make."""
+        return self._composed(0, 0)
+
+    @cached_property
+    def _steps(self) -> list[_Step]:
+        steps: list[_Step] = []
+        for count, experiment in enumerate(self._experiments, 1):
+            steps.append(_Step(experiment.values, self._composed(count, 0), experiment))
+        values = [place for place, override in enumerate(self._read) if override.kind == "value"]
+        for count, place in enumerate(values, 1):
+            override = self._read[place]
+            if taken_away(override.path, self._read[place:]):
+                continue
+            nested: Any = override.value
+            for part in reversed(override.path):
+                nested = {str(part): nested}
+            steps.append(_Step(nested, self._composed(len(self._experiments), count), override))
+        return steps
+
+    def _composed(self, experiments: int, values: int) -> Mapping[str, Any]:
+        """The tree that all choices make, with what so many experiments set, and so many of the overrides."""
+        setting = self._experiments[:experiments]
+        choosing = [dataclasses.replace(one, values={}) for one in self._experiments[experiments:]]
+        left_out = [override for override in self._read if override.kind == "value"][values:]
+        typed = [override for override in self._read if not any(override is other for other in left_out)]
+        stored = None if self._stored is None else self._stored.tree
+        tree = compose_tree(typed, [*setting, *choosing], stored, [])
+        assert tree is not None, "the config was composed before"
+        return tree
+
+    def _chosen_anew(self, path: Path) -> tuple[Path, int] | None:
+        """Where around the path, and in which step, values last chose an option in place of what was there."""
+        found = None
+        for count, step in enumerate(self._steps):
+            for at in _prefixes(path):
+                value = value_at(step.values, at)
+                if isinstance(value, dict) and "id" in value and self._is_option(at):
+                    found = (at, count)
+        return found
+
+    def _is_option(self, path: Path) -> bool:
+        config = value_at(self.composed.config, path)
+        return is_schema(type(config)) and "id" not in fields_of(config)
+
+    def _choices(self, path: Path) -> Iterator[Origin]:
+        """What chose the option that stands at a path, in order."""
+        for group in groups.values():
+            if group.path == path:
+                if self._stored is None and (default := self._default_choice(group)) is not None:
+                    yield default
+                yield from self._explicit_choices(group)
+
+    def _explicit_choices(self, group: Group) -> Iterator[Origin]:
+        for experiment in self._experiments:
+            by = f"experiment {experiment.name}"
+            if group.name in experiment.choices:
+                value = choice(group, experiment.choices[group.name])
+                yield Origin(kind="choice", value=value, by=by, place=experiment.choice_places[group.name])
+        for override in self._read:
+            if override.kind == "choice" and override.key == group.name:
+                value = choice(group, override.value)
+                yield Origin(kind="choice", value=value, by="override", place=override.typed)
+
+    def _default_choice(self, group: Group) -> Origin | None:
+        config = self.composed.config
+        if group.name in DEFAULT_OPTIONS:
+            default = DEFAULT_OPTIONS[group.name]
+            name: object = default.replace("${task}", config.task.name) if isinstance(default, str) else default
+            place = default_choice_place(group.name)
+        elif group.name == "loss":
+            name = list(type(config.module).default_losses)
+            place = attribute_place(type(config.module), "default_losses")
+        else:
+            outermost = group.path[:1]
+            option = self._option(outermost, value_at(config, outermost))
+            preset = value_at(option.preset, group.path[1:]) if option is not None else MISSING
+            if option is None or not isinstance(preset, dict):
+                return None
+            name, place = preset.get("id"), preset_place(option, str(group.path[1]))
+        return Origin(kind="choice", value=choice(group, name), by="default option", place=place)
+
+    def _stored_origin(self, path: Path) -> Origin | None:
+        """A checkpoint's own value, unless an option was chosen in place of the one that has it."""
+        chosen = {group.path for group in groups.values() if any(self._explicit_choices(group))} - {("task",)}
+        value = value_at(self._start, path)
+        if self._stored is None or value is MISSING or any(at in chosen for at in _prefixes(path)):
+            return None
+        return Origin(kind="stored", value=value, by="stored config", place=self._stored.path)
+
+    def _defaults(self, path: Path) -> Iterator[Origin]:
+        """Defaults and presets, from the innermost schema outwards: what stands further out says it later."""
+        last: object = MISSING
+        for at, owner in reversed(list(self._owners(path))):
+            name, inside = str(path[len(at)]), path[len(at) + 1 :]
+            value = value_at(_default(type(owner), name), inside)
+            if value is not MISSING and value != last and not is_schema(type(value)):
+                last = value
+                place = field_place(type(owner), name)
+                yield Origin(kind="default", value=_plain(value), by=f"default of {type(owner).__name__}", place=place)
+            option = self._option(at, owner)
+            if (
+                option is not None
+                and (value := value_at(option.preset, path[len(at) :])) is not MISSING
+                and value != last
+            ):
+                last = value
+                by = f"preset of {option.group.name}={option.name}"
+                yield Origin(kind="preset", value=_plain(value), by=by, place=preset_place(option, name))
+            if option is not None and self._is_chosen(at):
+                return
+
+    def _owners(self, path: Path) -> Iterator[tuple[Path, Any]]:
+        """The schema objects around a path, each with its own."""
+        for length in range(len(path)):
+            config = value_at(self.composed.config, path[:length])
+            if is_schema(type(config)):
+                yield path[:length], config
+
+    def _option(self, path: Path, config: object) -> Option | None:
+        """The option that a schema object was chosen as; only the words that chose it know it by name."""
+        option = option_of(config)
+        if option is None:
+            return None
+        named = options[option.group.name]
+        written = value_at(self.composed.tree, path)
+        names = [str(written.get("id"))] if isinstance(written, dict) else []
+        names += [str(choice.value).partition("=")[2] for choice in self._choices(path)][::-1]
+        names += [str(path[-1])] if path else []
+        return next((named[name] for name in names if name in named and named[name].schema is type(config)), option)
+
+    def _is_chosen(self, path: Path) -> bool:
+        """Whether something other than a default of the part around it chose what stands at a path."""
+        by_name = any(
+            group.path in (path, path[:-1]) and any(self._explicit_choices(group)) for group in groups.values()
+        )
+        return (
+            by_name
+            or path[:1] == path
+            or any(isinstance(value := value_at(step.values, path), dict) and "id" in value for step in self._steps)
+        )
+
+
+def _default(schema: type, name: str) -> object:
+    """The default of a field, unless it is made of other fields."""
+    value = default_of(schema, name)
+    return MISSING if value in (dataclasses.MISSING, MADE_FROM_OTHERS) else value
+
+
+def _prefixes(path: Path) -> Iterator[Path]:
+    return (path[:length] for length in range(1, len(path) + 1))
+
+
+def value_at(value: Any, path: Path) -> Any:
+    """What stands at a path in a tree, or in a schema object; list positions may be texts."""
+    for part in path:
+        if isinstance(value, dict):
+            value = next((value[key] for key in (part, str(part)) if key in value), MISSING)
+        elif isinstance(value, list | tuple):
+            value = value[int(part)] if str(part).isdecimal() and int(part) < len(value) else MISSING
+        else:
+            value = getattr(value, str(part), MISSING) if is_schema(type(value)) else MISSING
+    return value
+
+
+def _concerns(values: Any, path: Path) -> bool:
+    """Whether setting these values sets the one at the path: it, something in it, or all that is around it."""
+    for part in path:
+        if not isinstance(values, dict):
+            return True
+        if part not in values and str(part) not in values:
+            return values == {}
+        values = next(values[key] for key in (part, str(part)) if key in values)
+    return True
+
+
+def _plain(value: object) -> object:
+    """A default as it would be written."""
+    if is_schema(type(value)):
+        return to_plain(value)
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in cast(dict[Any, object], value).items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value

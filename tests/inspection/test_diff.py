@@ -1,0 +1,324 @@
+import random
+import shlex
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import app.inspection.sides
+from app.checkpoints.contents import KEY, description
+from app.compose import compose, load_config
+from app.experiments import experiment_names
+from app.inspection.diff import answer
+from app.inspection.sides import Side, side
+from app.inspection.spelling import UnwritableError, override, spelt
+from app.inspection.turning import NoWayError, overrides_between
+from app.overrides import read_overrides
+from app.run_directory import write_record
+from app.schemas.optimizers import ParamGroupSpec
+from app.schemas.plain import to_plain
+from app.schemas.problems import ConfigError
+from app.schemas.registry import groups, options
+from tests.gate.conftest import Write, experiment, folder
+
+__all__ = ["experiment", "folder"]  # fixtures
+
+SHIPPED = ["default", *experiment_names()]
+
+WORDS = [
+    "optimizer_spec=sgd",
+    "optimizer_spec=adagrad",
+    "optimizer_spec.lr=1e-4",
+    "optimizer_spec.params={.net:{lr:0.5},.head:{weight_decay:0.0}}",
+    "optimizer_spec.params={.net:{lr:0.25}}",
+    "optimizer_spec.paramwise.bias_decay=0.0",
+    "'optimizer_spec.paramwise.custom={.*.bias:{lr:2.0}}'",
+    "scheduler_spec=cosine_annealing",
+    "scheduler_spec=step",
+    "scheduler_spec={id:step,gamma:0.5}",
+    "scheduler_spec=sequential 'scheduler_spec.schedulers=[{id:linear},{id:step}]' scheduler_spec.milestones=[2]",
+    "scheduler_spec=sequential 'scheduler_spec.schedulers=[{id:step},{id:linear}]' scheduler_spec.milestones=[3]",
+    "module=digits/mlp",
+    "module=digits/mlp module.model_config.hidden_dims=[7]",
+    "module=digits/parts",
+    "module=digits/parts head=arcface",
+    "module=digits/parts backbone=conv neck=fpn module.model_config.neck.width=9",
+    "module.compute_loss_on_valid=true",
+    "trainer=debug",
+    "trainer=profile",
+    "trainer.max_epochs=33",
+    "trainer.devices=[0]",
+    "callbacks=[checkpoint]",
+    "callbacks=[]",
+    "callbacks=[early_stopping,checkpoint] callbacks.early_stopping.patience=9",
+    "'callbacks.mine={id:early_stopping,patience:4}'",
+    "callbacks.checkpoint.save_top_k=2",
+    "logger=[]",
+    "logger=[csv,tensorboard]",
+    "loss=[focal]",
+    "loss=[focal,cross_entropy] joint_loss.losses.focal.gamma=3.0",
+    "'joint_loss.losses.soft={id:cross_entropy,label_smoothing:0.2}'",
+    "metrics=[auroc]",
+    "'metrics.top3={id:accuracy,top_k:3}' 'metrics.top2={id:accuracy,top_k:2}'",
+    "'optimizers.a={parameters:[.head],optimizer_spec:{id:adam}}'",
+    "seed_params.seed=5",
+    "load_checkpoint.base_ckpt_path=some.ckpt",
+    "\"run_directory.root='my runs/\\${x}'\"",
+    "datamodule.train_val_split=[0.5,0.5]",
+    "datamodule.dataloader.num_workers=2 datamodule.dataloader.prefetch_factor=3",
+]
+"""What one might type; some of it does not go together."""
+
+
+def diff(names: list[str]) -> str:
+    """The answer, as it is printed."""
+    return f"{answer(names)}\n"
+
+
+def check_turning(before: Side, after: Side) -> list[str]:
+    """That the overrides give what they promise, and that none of them can be left out."""
+    wanted = after.config()
+    words = overrides_between(before, wanted)
+    assert before.config(words) == wanted
+    for place in range(len(words)):
+        try:
+            found = before.config(words[:place] + words[place + 1 :])
+        except ConfigError:
+            continue
+        assert found != wanted, f"{words[place]} can be left out"
+    return words
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_an_experiment_becomes_any_other(name: str) -> None:
+    for other in SHIPPED:
+        assert bool(check_turning(side(name), side(other))) == (name != other)
+
+
+@pytest.mark.parametrize("group", list(groups))
+def test_every_option_can_be_put_in_and_taken_out(group: str) -> None:
+    inner = ["module=digits/parts"] if groups[group].path[0] == "module" and group != "module" else []
+    start = Side(name="start", words=tuple(inner))
+    tried = 0
+    for name in options[group]:
+        chosen = Side(name=name, words=(*inner, f"{group}={f'[{name}]' if groups[group].several else name}"))
+        try:
+            chosen.config()
+        except ConfigError:
+            continue  # for another task, or in need of values
+        tried += 1
+        there, back = check_turning(start, chosen), check_turning(chosen, start)
+        assert len(there) <= 2, there
+        assert len(back) <= 4, back
+    assert tried > 0
+
+
+@given(st.lists(st.sampled_from(WORDS), max_size=5), st.lists(st.sampled_from(WORDS), max_size=5), st.randoms())
+@settings(max_examples=20, deadline=None, derandomize=True, database=None)
+def test_any_config_becomes_any_other(before: list[str], after: list[str], chance: random.Random) -> None:
+    sides = []
+    for words in (before, after):
+        found = Side(name="x", words=tuple(word for text in words for word in shlex.split(text)))
+        try:
+            found.config()
+        except ConfigError:
+            found = side(chance.choice(SHIPPED))
+        sides.append(found)
+    check_turning(*sides)
+
+
+@pytest.mark.parametrize("words", WORDS)
+def test_each_of_the_words_comes_and_goes(words: str) -> None:
+    one, other = Side(name="x"), Side(name="y", words=tuple(shlex.split(words)))
+    assert bool(check_turning(one, other)) == (one.config() != other.config())
+    check_turning(other, one)
+
+
+def test_what_differs_is_shown_with_its_type_and_what_to_type() -> None:
+    after = "optimizer_spec=sgd optimizer_spec.momentum=0.9 trainer.max_epochs=7 scheduler_spec=cosine_annealing"
+    assert diff(["default", after]) == (
+        "trainer.max_epochs: int  20 → 7\n"
+        "optimizer_spec: AdamWSpec → SGDSpec\n"
+        "optimizer_spec.momentum: float  (none) → 0.9\n"
+        "optimizer_spec.weight_decay: float  0.01 → 0.0\n"
+        "scheduler_spec: null → CosineAnnealingLRSpec\n"
+        "scheduler_spec.T_max: int  (none) → 7\n"
+        "\n"
+        f"default becomes {after} with\n"
+        "  trainer.max_epochs=7 optimizer_spec=sgd optimizer_spec.momentum=0.9 scheduler_spec=cosine_annealing\n"
+    )
+
+
+def test_an_option_that_an_experiment_has_set_fields_of_is_put_in_anew() -> None:
+    assert diff(["digits/sgd_cosine", "default"]).splitlines()[-2:] == [
+        "digits/sgd_cosine becomes default with",
+        "  'optimizer_spec={id:adamw}' scheduler_spec=null",
+    ]
+
+
+def test_what_was_added_can_be_removed() -> None:
+    lines = diff(["'callbacks.mine={id: early_stopping}'", "default"]).splitlines()
+    assert lines[0] == "callbacks.mine: EarlyStoppingConfig → (none)"
+    assert lines[-1].startswith("  'callbacks={}' 'callbacks.checkpoint={id:checkpoint}' ")
+
+
+def test_with_one_config_it_is_compared_to_the_default() -> None:
+    assert diff(["trainer.max_epochs=7"]).endswith(" with\n  trainer.max_epochs=7\n")
+    assert diff(["digits/mlp", "digits/mlp"]) == "no difference between digits/mlp and digits/mlp\n"
+
+
+def test_a_run_and_a_checkpoint_are_configs_too(tmp_path: Path) -> None:
+    config = load_config(
+        ["optimizer_spec=sgd", "trainer.max_epochs=7", "logger=[wandb]", "logger.wandb.api_key=very-secret"]
+    )
+    write_record(tmp_path / "run", config)
+    file = tmp_path / "last.ckpt"
+    torch.save({KEY: description(config), "state_dict": {}}, file)
+    for stored in (str(tmp_path / "run"), str(file)):
+        there, back = diff(["default", stored]), diff([stored, "default"])
+        assert "very-secret" not in there + back
+        assert "trainer.max_epochs: int  20 → 7" in there
+        assert there.splitlines()[-1] == "  trainer.max_epochs=7 optimizer_spec=sgd 'logger=[wandb]'"
+        check_turning(side("default"), side(stored))
+        check_turning(side(stored), side("digits/sgd_cosine"))
+    assert diff([str(tmp_path / "run"), str(file)]).startswith("no difference between ")
+
+
+def test_a_secret_is_not_shown() -> None:
+    before, after = (f"logger=[wandb] logger.wandb.api_key={secret}" for secret in ("first-secret", "other-secret"))
+    text = diff([before, after])
+    assert text.splitlines()[0] == "logger.wandb.api_key: SecretStr | None  ******** → ********"
+    assert text.splitlines()[-1].endswith(" differ in secrets alone, which are not shown")
+
+
+@pytest.fixture
+def repository(experiment: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Two experiments in a repository, one of them changed since."""
+    monkeypatch.setattr(app.inspection.sides, "task_folders", lambda: {"digits": folder.parent})
+    experiment("trainer: {max_epochs: 5}\njoint_loss: {losses: {extra: {id: focal}}}\n", "base")
+    experiment("defaults: [base, {override /optimizer_spec: sgd}]\noptimizer_spec: {lr: 0.5}\n")
+    experiment("trainer: {max_epoch: 3}\n", "wrong")
+    experiment("trainer: !a 3\n", "tag")
+    experiment("metrics: 3\n", "number")
+    for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=folder.parents[1], check=True)
+    experiment("trainer: {max_epochs: 9}\n", "base")
+    experiment("defaults: [base, {override /optimizer_spec: sgd}]\noptimizer_spec: {lr: 0.25}\n")
+    return folder
+
+
+@pytest.mark.usefixtures("repository")
+def test_an_experiment_is_compared_to_what_it_was_at_a_revision() -> None:
+    assert diff(["HEAD:digits/x", "digits/x"]) == (
+        "joint_loss.losses.extra: FocalConfig → (none)\n"
+        "trainer.max_epochs: int  5 → 9\n"
+        "optimizer_spec.lr: float  0.5 → 0.25\n"
+        "\n"
+        "HEAD:digits/x becomes digits/x with\n"
+        "  'joint_loss.losses={}' 'joint_loss.losses.cross_entropy={id:cross_entropy}' trainer.max_epochs=9"
+        " optimizer_spec.lr=0.25\n"
+    )
+    check_turning(side("digits/x"), side("HEAD:digits/x"))
+
+
+@pytest.mark.usefixtures("repository")
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("HEAD:digits/y", "path 'digits/experiments/y.yaml' does not exist in 'HEAD'   HEAD:digits/y"),
+        ("NOPE:digits/x", "invalid object name 'NOPE'.   NOPE:digits/x"),
+        ("HEAD:digit/x", "no task 'digit'; did you mean 'digits'?   HEAD:digit/x"),
+        ("HEAD:digits/wrong", "trainer.max_epoch: TrainerConfig has no such field; did you mean 'max_epochs'?"),
+        ("HEAD:digits/wrong", "   trainer.max_epoch=3   HEAD:digits/wrong"),
+        ("HEAD:digits/number", "metrics cannot be written as an override   HEAD:digits/number"),
+        ("HEAD:digits/tag", "trainer: tags are not read, found !a   HEAD:digits/tag.yaml:1:10"),
+        ("--upload-pack=x:digits/x", "no flag --upload-pack; there is    --upload-pack=x:digits/x"),
+    ],
+)
+def test_what_a_revision_does_not_have_or_has_wrong_is_refused(name: str, message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        diff([name])
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["digits/robst"], "nothing is called 'digits/robst'; did you mean 'digits/robust'?"),
+        (["robust"], "nothing is called 'robust'; did you mean 'digits/robust'?"),
+        (["a", "b", "c"], "expected one config or two: app diff A B"),
+        ([], "expected one config or two: app diff A B"),
+        (["digits/mlp optimizer_spec.lrr=1"], "optimizer_spec.lrr: AdamWSpec has no such field; did you mean 'lr'?"),
+        (["'optimizer_spec.lr=1"], "cannot be taken apart into words: No closing quotation"),
+        (["."], "holds no config.yaml of a run"),
+        ([__file__], "is no checkpoint"),
+    ],
+)
+def test_what_is_no_config_is_refused(names: list[str], message: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        diff(names)
+    assert message in str(refused.value)
+
+
+def test_a_stored_config_cannot_read_the_environment(tmp_path: Path) -> None:
+    write_record(tmp_path, load_config())
+    file = tmp_path / "config.yaml"
+    file.write_text(file.read_text().replace("root: runs", "root: ${oc.env:HOME}"))
+    with pytest.raises(ConfigError, match="interpolations"):
+        side(str(tmp_path))
+
+
+def test_what_overrides_cannot_say_is_said_plainly() -> None:
+    config = load_config()
+    config.optimizer_spec.params = {"a'b": ParamGroupSpec(lr=0.5)}
+    with pytest.raises(NoWayError, match=r"optimizer_spec\.params\[a'b\] cannot be written as an override"):
+        overrides_between(Side(name="default"), config)
+
+
+TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False) | TEXTS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["a", ".b", "c.d", "_e"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(VALUES)
+@settings(max_examples=100, deadline=None, derandomize=True, database=None)
+def test_a_value_is_read_back_to_the_last_bit(value: object) -> None:
+    try:
+        text = override(("find_lr", "x"), value)
+    except UnwritableError:
+        assert "\\" in str(value) or "${" in str(value)
+        return
+    assert text == f"find_lr.x={spelt(value)}"
+    read, problems = read_overrides([text])
+    assert not problems
+    assert repr(read[0].value).replace("\\\\${", "${") == repr(value)
+
+
+def test_to_plain_is_all_that_a_side_needs() -> None:
+    config = load_config(["optimizer_spec=sgd"])
+    assert Side(name="x", stored=to_plain(config)).config() == config
+    assert compose(["trainer.max_epochs=3"], base=to_plain(config)).config.trainer.max_epochs == 3
+
+
+def test_a_mapping_with_an_id_is_chosen_after_all_that_an_experiment_sets() -> None:
+    config = load_config(["optimizer_spec={id: adagrad}", "optimizer_spec.lr=0.5"], experiment="digits/sgd_cosine")
+    assert config.optimizer_spec == load_config(["optimizer_spec=adagrad", "optimizer_spec.lr=0.5"]).optimizer_spec
+    for wrong in ("trainer={id: gpu}", "optimizer_spec={lr: 0.1}", "callbacks={mine: {id: early_stopping}}", "loss={}"):
+        with pytest.raises(ConfigError, match="expected the name of an option, found a mapping"):
+            load_config([wrong])
+
+
+def test_null_takes_a_part_away_with_all_that_was_set_in_it_before() -> None:
+    assert load_config(["scheduler_spec=null"], experiment="digits/sgd_cosine").scheduler_spec is None
+    typed = ["scheduler_spec=step", "scheduler_spec.gamma=0.5"]
+    assert load_config([*typed, "scheduler_spec=null"]).scheduler_spec is None
+    with pytest.raises(ConfigError, match="no option is chosen"):
+        load_config(["scheduler_spec=null", *typed[1:]])
