@@ -1,0 +1,225 @@
+"""From what a step raised to a problem: which value of the config is to blame, and what would be right."""
+
+import re
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd
+
+from app.losses.inputs import LossInputError, require_classes
+from app.metrics.split_metrics import MetricValueError
+from app.schemas.codes import Code
+from app.schemas.outputs import MissingOutputError
+from app.schemas.problems import ConfigError, first_line
+from app.schemas.run import RunConfig
+from app.shapes.fake import FEW, needs_values
+from app.shapes.report import ShapeProblem
+from app.shapes.watch import BroadcastError, Entered, Watch, shapes_of
+
+_TERM: Final = re.compile(r"(joint_loss\.losses\.\w+): (.*)", re.DOTALL)
+_METRIC: Final = re.compile(r"(metrics\.[\w.]+) was given (.*)", re.DOTALL)
+_DTYPE: Final = re.compile(
+    r"expected scalar type|Expected dtype|Expected floating point type|not implemented for '|Found dtype"
+    r"|can't be cast to|to hold classes, as whole numbers"
+)
+_BROADCAST: Final = re.compile(r"one shape|[Tt]arget size .* (different to|same as) (the )?input size")
+_OF_CLASSES: Final = (
+    "cross_entropy",
+    "CrossEntropyLoss",
+    "nll_loss",
+    "NLLLoss",
+    "multi_margin_loss",
+    "MultiMarginLoss",
+)
+_OUT_OF_BOUNDS: Final = re.compile(r"out of bounds|Class values must be smaller than")
+_NO_GRADIENT: Final = "does not require grad and does not have a grad_fn"
+_SIZE: Final = re.compile(r"\(?torch\.Size\(\[([\d, ]*)\]\)\)?")
+_TRAINING: Final = ("optimizer_spec", "optimizers", "callbacks")
+_OURS: Final = Path(__file__).parent
+
+
+class ClassCountError(ValueError):
+    """A model of one's own scores another number of classes than the task has."""
+
+
+def problems_of(error: BaseException, doing: str, config: RunConfig, watch: Watch | None) -> list[ShapeProblem]:
+    """What `error` says that a run of `config` would meet; `doing` is what was done, such as `the training step`."""
+    if isinstance(error, ConfigError):
+        return [
+            ShapeProblem(
+                code=Code.UNTRAINED if problem.path.startswith(_TRAINING) else Code.STEP_FAILS,
+                path=problem.path,
+                message=problem.message,
+            )
+            for problem in error.problems
+        ]
+    return [_problem(error, doing, config, watch)]
+
+
+def path_of_part(name: str, config: RunConfig) -> str:
+    """The config's value that describes a part of the model, as far as the config's words are the model's."""
+    path, value = "module.model_config", getattr(config.module, "model_config", None)
+    if value is None:
+        return "module"
+    for word in name.removeprefix(".").split("."):
+        inner = getattr(value, word, None)
+        if inner is None and word in getattr(value, "heads", {}):
+            path, inner = f"{path}.heads", cast(Any, value).heads[word]
+        if inner is None or isinstance(inner, str | int | float | tuple):
+            break
+        path, value = f"{path}.{word}", inner
+    return path
+
+
+def _problem(error: BaseException, doing: str, config: RunConfig, watch: Watch | None) -> ShapeProblem:
+    said = _said(error)
+    if isinstance(error, ClassCountError):
+        head = getattr(getattr(config.module, "model_config", None), "head", None)
+        inner = ".head.num_classes" if hasattr(head, "num_classes") else ""
+        return ShapeProblem(code=Code.CLASS_COUNT, path=f"module.model_config{inner}", message=said)
+    if isinstance(error, MissingOutputError):
+        return ShapeProblem(code=Code.STEP_FAILS, path=_known(error.part, config), message=said)
+    if isinstance(error, MetricValueError):
+        return ShapeProblem(code=Code.STEP_FAILS, path=_known(f"metrics.{error.metric}", config), message=said)
+    if needs_values(error):
+        part = watch.innermost() if watch is not None else None
+        message = f"{part or doing} looks at values, which a check without data does not have{_at(error)}"
+        path = "module" if part is None else path_of_part(part.name, config)
+        return ShapeProblem(code=Code.UNCHECKED, path=path, message=message)
+    if _NO_GRADIENT in said:
+        return ShapeProblem(
+            code=Code.UNTRAINED,
+            path="joint_loss",
+            message="nothing that is trained has a part in the loss: no parameter would get a gradient",
+        )
+    found = _of_loss(error, said, config, watch) or _of_metric(error, said, config)
+    if found is not None:
+        return found
+    part = watch.innermost() if watch is not None else None
+    if part is None:
+        what = f"{doing} fails: {_typed(error, said)}{_at(error)}"
+        return ShapeProblem(code=Code.STEP_FAILS, path="module", message=what)
+    wanted = _wanted(part)
+    why = f"; expected {wanted}" if wanted else f": {_typed(error, said)}"
+    what = f"{part} fails in {doing}, given {shapes_of(part.given)}{why}"
+    return ShapeProblem(code=Code.STEP_FAILS, path=path_of_part(part.name, config), message=what)
+
+
+def _wanted(entered: Entered) -> str:
+    """The shape that a layer of torch's takes, if what it was given has another."""
+    part, given = entered.part, next((item for item in entered.given if isinstance(item, Tensor)), None)
+    if given is None:
+        return ""
+    if isinstance(part, nn.Linear) and given.shape[-1:] != (part.in_features,):
+        return f"(…, {part.in_features})"
+    places = getattr(part, "in_channels", getattr(part, "num_features", getattr(part, "num_channels", None)))
+    if isinstance(part, _ConvNd | _BatchNorm | nn.GroupNorm) and given.shape[1:2] != (places,):
+        return f"(batch, {places}, …)"
+    return ""
+
+
+def _of_loss(error: BaseException, said: str, config: RunConfig, watch: Watch | None) -> ShapeProblem | None:
+    """A problem with a term of the joint loss, or with a loss of torch's that the module calls itself."""
+    named = _TERM.match(said)
+    if isinstance(error, LossInputError) and named:
+        return ShapeProblem(code=_loss_code(error, said), path=named[1], message=named[2])
+    if isinstance(error, BroadcastError):
+        message = f"{said}{'' if watch and watch.tag else _at(error)}; expected tensors of one shape"
+        return ShapeProblem(code=Code.BROADCAST, path=_term(watch), message=message)
+    if watch is None or not (watch.tag or watch.loss):
+        return None
+    if (found := _of_pixels(config, watch)) is not None:
+        return found
+    code = _loss_code(error, said)
+    given = watch.given.get(watch.tag or watch.loss, "")
+    if code is Code.BROADCAST:
+        why = "each would be compared with all; expected tensors of one shape"
+    elif code is Code.CLASS_COUNT:
+        why = f"{said}; expected a score for each of the task's {config.task.num_classes} classes"
+    else:
+        why = _of_classes(watch) or _typed(error, said)
+    where = "" if watch.tag else _at(error)
+    return ShapeProblem(
+        code=code, path=_term(watch), message=f"{watch.loss} cannot be computed of {given}: {why}{where}"
+    )
+
+
+def _of_pixels(config: RunConfig, watch: Watch) -> ShapeProblem | None:
+    """A head that scores every pixel, where what is compared with it is said of whole images."""
+    head = getattr(getattr(config.module, "model_config", None), "head", None)
+    maps, *others = watch.compared.get(watch.tag or "", (torch.empty(()),))
+    if not getattr(head, "dense", False) or maps.ndim != 4 or any(other.ndim > 2 for other in others):
+        return None
+    found = f"scores every pixel, {shapes_of(maps)}, and {watch.loss} compares it with {shapes_of(others)}"
+    message = f"{found}; expected a head that scores whole images, such as linear with pooling=average"
+    return ShapeProblem(code=Code.STEP_FAILS, path="module.model_config.head", message=message)
+
+
+def _of_classes(watch: Watch) -> str:
+    """What a loss of classes should have been given."""
+    if watch.loss not in _OF_CLASSES:
+        return ""
+    try:
+        require_classes(*watch.compared.get(watch.tag or watch.loss, ())[:2])
+    except (LossInputError, TypeError) as error:
+        return str(error).partition(", found")[0] if isinstance(error, LossInputError) else ""
+    return ""
+
+
+def _term(watch: Watch | None) -> str:
+    return f"joint_loss.losses.{watch.tag}" if watch is not None and watch.tag else "module"
+
+
+def _of_metric(error: BaseException, said: str, config: RunConfig) -> ShapeProblem | None:
+    """A problem with a metric, which says in a note what it was given."""
+    for note in getattr(error, "__notes__", ()):
+        if named := _METRIC.match(note):
+            path = _known(named[1], config)
+            what = "" if path == named[1] else f"its metric '{named[1].removeprefix('metrics.')}' "
+            message = f"{what}cannot be computed of {FEW} samples, {named[2]}: {_typed(error, said)}"
+            return ShapeProblem(code=Code.STEP_FAILS, path=path, message=message)
+    return None
+
+
+def _loss_code(error: BaseException, said: str) -> Code:
+    if isinstance(error, BroadcastError) or _BROADCAST.search(said):
+        return Code.BROADCAST
+    if _OUT_OF_BOUNDS.search(said):
+        return Code.CLASS_COUNT
+    return Code.TARGET_DTYPE if _DTYPE.search(said) else Code.STEP_FAILS
+
+
+def _known(path: str, config: RunConfig) -> str:
+    """The path of a metric, if it is one of the config's own; the task's stand nowhere in it."""
+    kind, _, name = path.partition(".")
+    return "module" if kind == "metrics" and name not in config.metrics else path
+
+
+def _typed(error: BaseException, said: str) -> str:
+    """What was raised, by its type where that is needed to understand it."""
+    plain = isinstance(error, RuntimeError | ValueError | UserWarning | LossInputError) and str(error)
+    return said if plain else f"{type(error).__name__}: {said}" if str(error) else said
+
+
+def _said(error: BaseException) -> str:
+    text = _SIZE.sub(lambda size: f"({size[1]}{',' if size[1].isdigit() else ''})", first_line(error))
+    return text.rstrip(".")
+
+
+def _at(error: BaseException) -> str:
+    """The line of code that raised it, leaving out those of packages and of this check."""
+    frames = [frame for frame in _frames(error) if _is_own(Path(frame.filename))]
+    return f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+
+
+def _frames(error: BaseException) -> Iterator[Any]:
+    yield from traceback.extract_tb(error.__traceback__)
+
+
+def _is_own(file: Path) -> bool:
+    return file.exists() and "site-packages" not in file.parts and _OURS not in file.parents and "lib" not in file.parts
