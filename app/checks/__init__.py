@@ -1,0 +1,1 @@
+"""What can be known of experiments before a run: the linter behind `app check`."""

@@ -1,0 +1,94 @@
+"""app check [experiment, task, file or folder …] [overrides] [flags]
+
+Say what is wrong with experiments: the named ones, or all of them and each task's default config; with overrides
+alone, what is wrong with the config that they make. Nothing is run.
+
+  --types           have mypy check the Python that each experiment stands for
+  --shapes          take a step of each on tensors without values, and say what it takes
+  --format <name>   text, json, github or sarif
+  --explain <code>  print the page of a code
+  --multirun, -m    check every combination of the overrides
+
+A finding that is meant is silenced at the end of its line: # noqa: <code> <reason>
+Exit status: 0 for nothing but hints, 1 for findings, 2 for words or a typed config that a run would refuse.
+"""
+
+from collections.abc import Sequence
+
+from app.checks.diagnostics import Diagnostic, Severity
+from app.checks.formats import FORMATS
+from app.checks.lint import Report, Subject, lint
+from app.checks.rules import page
+from app.checks.selection import all_experiments, experiments_named
+from app.checks.shapes import report_text
+from app.commands import COMMANDS
+from app.compose import compose_sweep
+from app.flags import split
+from app.overrides import read_overrides
+from app.schemas.callbacks import FreezeConfig
+from app.schemas.problems import ConfigError
+from app.schemas.run import RunConfig
+from app.tasks import import_task_configs, task_folders
+
+
+def answer(words: Sequence[str]) -> tuple[str, int]:
+    """What to print, and the exit status.
+
+    Raises:
+        ConfigError: for words that are no flags, names or overrides.
+    """
+    import_task_configs()
+    flags, overrides, names, problems = split(words, COMMANDS["check"].flags)
+    typed = bool(overrides) and not names
+    if not typed:
+        problems = [*problems, *read_overrides(overrides)[1]]
+    if problems:
+        raise ConfigError(problems)
+    if code := flags.get("--explain"):
+        return page(code), 0
+    if typed and "--multirun" in flags:
+        subjects = [Subject(overrides=job.overrides) for job in compose_sweep(overrides)]
+    elif typed:
+        subjects = [Subject(overrides=tuple(overrides))]
+    else:
+        experiments = experiments_named(names) if names else all_experiments()
+        subjects = [Subject(overrides=tuple(overrides), experiment=experiment) for experiment in experiments]
+        subjects += [] if names else [Subject(overrides=(f"task={task}",)) for task in task_folders()]
+    report = lint(subjects, types="--types" in flags, shapes="--shapes" in flags)
+    form = flags.get("--format") or "text"
+    text = _text(report, subjects, shapes="--shapes" in flags) if form == "text" else FORMATS[form](report.found)
+    return text, _status(report.found, typed=typed)
+
+
+def _status(found: Sequence[Diagnostic], *, typed: bool) -> int:
+    if any(each.refused and (typed or each.typed) for each in found):
+        return 2
+    return int(any(each.severity is not Severity.HINT for each in found))
+
+
+def _text(report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:
+    """The findings and how many there are; what a step takes of each config in which nothing was found."""
+    tables = [f"{name}\n{report_text(one)}" for name, one in report.shapes.items() if not one.problems]
+    found = [FORMATS["text"](report.found)] if report.found else []
+    return "\n".join([*tables, *found, _summary(report, subjects, shapes=shapes)])
+
+
+def _summary(report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:
+    of = f" in {len(subjects)} configs" if len(subjects) > 1 else ""
+    hints = sum(each.severity is Severity.HINT for each in report.found)
+    hinted = f"{hints} hint{'s' if hints > 1 else ''}"
+    if problems := len(report.found) - hints:
+        return f"{problems} problem{'s' if problems > 1 else ''}{f' and {hinted}' if hints else ''} found{of}"
+    if hints:
+        return f"no problem found{of}, {hinted}"
+    if not shapes and len(subjects) == 1 and _names_parts(subjects[0].composed().config):
+        return "no problem found; --shapes compares the paths that name parts of the model with it"
+    return f"no problem found{of}"
+
+
+def _names_parts(config: RunConfig) -> bool:
+    """Whether anything in the config is a path into the model."""
+    specs = [config.optimizer_spec, *(named.optimizer_spec for named in config.optimizers.values())]
+    freezing = any(isinstance(callback, FreezeConfig) and callback.parts for callback in config.callbacks.values())
+    by_path = any(spec.params or spec.paramwise.custom for spec in specs)
+    return bool(config.optimizers or config.load_checkpoint or freezing or by_path)

@@ -1,0 +1,131 @@
+"""Experiments judged by mypy: each is rendered as typed Python, and what mypy says comes back at the line of the YAML.
+
+mypy comes with the extra `check`. It is called once for all experiments, and keeps what it knows in a cache folder, so
+that only the first call and what has changed since the last one take long.
+"""
+
+import hashlib
+import json
+import os
+import re
+import sys
+import tempfile
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from importlib.util import find_spec
+from pathlib import Path as File
+from typing import Any, Final, NamedTuple
+
+from app.checks.written_python import WrittenPython, written_python
+from app.experiments import Experiment, with_bases
+from app.schemas.problems import AppError, dotted
+from app.schemas.schema import schemas
+
+_ARGUMENT: Final = re.compile(r'Unexpected keyword argument "(\w+)"')
+
+
+class TypeProblem(NamedTuple):
+    """What mypy says of one value. They sort by place."""
+
+    file: str
+    """As somebody in the current folder names it."""
+
+    line: int
+    column: int
+
+    path: str
+    """Dotted path of the value in the config."""
+
+    message: str
+    """Mypy's own, with the code of the error."""
+
+
+def type_problems(experiments: Sequence[Experiment], *, cache: File | None = None) -> list[TypeProblem]:
+    """What mypy finds wrong with the values of experiments and of what they build on, each once.
+
+    Args:
+        experiments: What to check; one whose text cannot be read is passed over, and so is what is wrong in its text.
+        cache: Folder for what is rendered and for mypy's cache; one of the user's, when it is not given.
+
+    Raises:
+        AppError: when mypy is not installed, or cannot read the schemas.
+    """
+    if find_spec("mypy") is None:
+        raise AppError("types are checked by mypy, which is not installed: pip install 'typed-lightning-app[check]'")
+    rendered: dict[str, WrittenPython] = {}
+    folder = (cache or cache_folder()).absolute() / "experiments"
+    for experiment in experiments:
+        written = written_python(with_bases(experiment)[0])
+        if written is not None:
+            name = hashlib.sha256(str(experiment.file.absolute()).encode()).hexdigest()[:16]
+            rendered[str(folder / f"experiment_{name}.py")] = written
+    if not rendered:
+        return []
+    settings = folder.parent / "mypy.ini"
+    _write({str(settings): _settings()} | {name: written.text for name, written in rendered.items()})
+    return sorted({_problem(error, rendered) for error in _mypy(rendered, settings)})
+
+
+def cache_folder() -> File:
+    """Where this project's mypy cache is kept, outside the project: one for each copy of it."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or File.home() / ".cache"
+    version = f"{sys.prefix}:{File(__file__).parent}"
+    folder = File(home) / "typed-lightning-app" / hashlib.sha256(version.encode()).hexdigest()[:16]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError:
+        return File(tempfile.mkdtemp())
+    return folder
+
+
+def _write(texts: Mapping[str, str]) -> None:
+    """Write what has changed, for nobody else to read; another process may be writing the same."""
+    try:
+        for name, text in texts.items():
+            file = File(name)
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not file.is_file() or file.read_text(encoding="utf-8") != text:
+                draft = file.with_suffix(f".{os.getpid()}")
+                draft.write_text(text, encoding="utf-8")
+                draft.replace(file)
+    except OSError as error:
+        raise AppError(f"cannot write what mypy is to check: {error}") from error
+
+
+def _mypy(files: Collection[str], settings: File) -> Iterator[dict[str, Any]]:
+    """The errors that mypy finds in these files."""
+    from mypy import api  # an extra, and half a second to import
+
+    cache = settings.parent / "mypy"
+    given = [f"--config-file={settings}", f"--cache-dir={cache}", "--output=json", "--show-absolute-path", *files]
+    report, errors, status = api.run(given)
+    if status not in (0, 1):
+        raise AppError(f"mypy cannot check the experiments: {(errors or report).strip()}")
+    for error in map(json.loads, filter(None, report.splitlines())):
+        if error["severity"] == "error" and error["file"] in files:
+            yield error
+
+
+def _settings() -> str:
+    """Mypy's settings: where the packages with schemas are, and that only these are looked into.
+
+    Of other packages, only pydantic has types of fields. Reading all that the schemas import takes ten times as long.
+    """
+    packages = sorted({path.partition(".")[0] for path in schemas})
+    folders = {File(folder).parent for name in packages for folder in getattr(sys.modules[name], "__path__", ())}
+    # Mypy looks into installed packages by itself, and wants not to be told.
+    there = [str(folder) for folder in sorted(folders) if "site-packages" not in folder.parts]
+    sections = [f"[mypy-{name}.*]\nfollow_imports = silent\n" for name in [*packages, "pydantic"]]
+    return "\n".join(["[mypy]", f"mypy_path = {os.pathsep.join(there)}", "follow_imports = skip", "", *sections])
+
+
+def _problem(error: dict[str, Any], rendered: dict[str, WrittenPython]) -> TypeProblem:
+    """What mypy says, at the value of the YAML that its line is about."""
+    line = rendered[error["file"]].lines.get(error["line"])
+    if line is None:
+        raise AppError(f"mypy cannot read the schemas: {error['message']}")
+    path, source, message = line.path, line.source, error["message"]
+    if (unknown := _ARGUMENT.match(message)) and (argument := line.arguments.get(unknown[1])):
+        path, source = (*path, argument.name), argument.source
+        message = message.replace(f'"{unknown[1]}"', f'"{argument.name}"', 1)
+    file, row, column = source.rsplit(":", 2)
+    return TypeProblem(file, int(row), int(column), dotted(path), f"{message}  [{error['code']}]")

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from app.checks.selection import all_experiments, experiments_named
+from app.compose import prepare
+from app.experiments import experiment_names
+from app.schemas.problems import ConfigError
+from app.tasks import task_folders
+
+prepare()
+DIGITS = task_folders()["digits"] / "experiments"
+
+
+def names(*words: str) -> list[str]:
+    return [experiment.name for experiment in experiments_named(words)]
+
+
+def test_without_a_name_all_experiments_of_all_tasks_are_checked() -> None:
+    assert [experiment.name for experiment in all_experiments()] == experiment_names()
+
+
+def test_experiments_are_named_by_name_task_file_and_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(DIGITS.parents[2])
+    of_digits = [name for name in experiment_names() if name.startswith("digits/")]
+    assert names("digits/robust") == ["digits/robust"]
+    assert names("digits") == of_digits
+    assert names(str(DIGITS / "mlp.yaml")) == ["digits/mlp"]
+    assert names("tasks/digits/experiments/mlp.yaml") == ["digits/mlp"]
+    assert names(".") == experiment_names()
+
+
+def test_an_experiment_named_twice_is_checked_once() -> None:
+    assert names("digits/robust", str(DIGITS / "robust.yaml"), "digits").count("digits/robust") == 1
+
+
+def test_a_file_elsewhere_is_an_experiment_of_the_task_that_it_chooses(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text("defaults:\n  - override /task: digits\n  - sgd_cosine\n")
+    (experiment,) = experiments_named([str(file)])
+    assert (experiment.name, experiment.problems) == ("digits/mine", [])
+    assert list(experiment.bases) == ["digits/sgd_cosine"]
+
+
+def test_of_a_folder_with_experiments_nothing_else_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "a" / "experiments").mkdir(parents=True)
+    (tmp_path / "a" / "experiments" / "x.yaml").write_text("trainer: {max_epochs: 3}\n")
+    (tmp_path / "compose.yaml").write_text("services: {}\n")
+    assert names(str(tmp_path)) == ["digits/x"]
+
+
+def test_every_word_that_names_nothing_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        experiments_named(["digits/robst", "no/such.yaml", str(tmp_path), "digits/mlp"])
+    listed = "digits/low_data"
+    messages = [problem.message for problem in error.value.problems]
+    assert messages == [
+        "expected an experiment, a task, a file or key=value; did you mean 'digits/robust'?",
+        "no such file",
+        "no YAML file in this folder",
+    ]
+    with pytest.raises(ConfigError, match=f"there is {listed}"):
+        experiments_named(["qqqqq"])
