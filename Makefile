@@ -2,9 +2,9 @@
 #
 #   make train    train digits; ARGS="module=digits/mlp trainer.max_epochs=5" are overrides
 #   make test     check, then run the tests; ARGS="-k gate" goes to pytest
-#   make check    format, lint and types
+#   make check    format, lint and types, of the code and of every experiment
 #   make format   rewrite the code as `make check` wants it
-#   make docs     write docs/options.md and the README's table of options anew, from the schemas
+#   make docs     write docs/options.md, the README's table of options and the JSON Schemas anew, from the schemas
 #   make lock     write constraints.txt anew, with the newest versions that pyproject.toml allows
 #   make clean    remove what the tools leave behind; keeps the environment and the runs
 #
@@ -35,6 +35,7 @@ check: $(INSTALLED)
 	@$(VENV)/bin/ruff format --check .
 	@$(VENV)/bin/ruff check .
 	@$(VENV)/bin/mypy
+	@$(VENV)/bin/python -m app check --types --shapes
 
 format: $(INSTALLED)
 	@$(VENV)/bin/ruff format .
@@ -42,6 +43,7 @@ format: $(INSTALLED)
 
 docs: $(INSTALLED)
 	@$(VENV)/bin/python docs/write_options.py
+	@$(VENV)/bin/python -m app schema
 
 # Torch comes first and alone: its build for this machine brings what it needs, GPU libraries included. All else is
 # pinned to the last package. Setuptools is there before the packages that are built here, this one among them.
@@ -63,7 +65,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 lock:
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python $(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
-	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,parquet,dev]'
+	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,parquet,check,dev]'
 	@sed -n '/^#/p' constraints.txt > build/constraints.txt
 	@build/lock/bin/python -m pip freeze --all --exclude pip --exclude typed-lightning-app \
 		| grep -Ev '^(nvidia|cuda|triton)' | sed 's/+[^+]*$$//' >> build/constraints.txt

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from app.choices import HYDRA_GROUPS
-from app.cli import COMMANDS
+from app.commands import COMMANDS
 from app.overrides import SETTABLE_OF_HYDRA
 from app.schemas.registry import options
 from app.schemas.run import groups_in_order
@@ -84,6 +84,11 @@ def shorter(words: list[str]) -> list[str]:
     return [*limits, f"trainer.max_epochs={epochs}"]
 
 
+def without_lines(text: str) -> str:
+    """Without the lines of the project's own sources, which every edit moves."""
+    return re.sub(r"(\.py):\d+", r"\1", text)
+
+
 def test_the_readme_shows_what_it_is_tested_for() -> None:
     words = [command for command, _ in commands(README)]
     assert "make train" in words
@@ -107,9 +112,10 @@ def test_a_page_does_what_it_shows_from_top_to_bottom(name: str, tmp_path: Path)
     done = json.loads((tmp_path / "done.json").read_text())
     assert len(done) == len(shown) >= 3
     for (each, output), (status, found) in zip(shown, done, strict=True):
-        if each[0] == "check":
-            assert found == output
-            assert status == (0 if output.startswith("no problem found") else 2)
+        if each[0] in COMMANDS and COMMANDS[each[0]].answer is not None:
+            assert without_lines(found) == without_lines(output)
+        if each[0] == "check" and re.search(r"^\d+ problems? found", output, re.MULTILINE):
+            assert status in (1, 2)
         else:
             assert status == 0, f"app {shlex.join(each)}\n{found}"
     for snippet in snippets(page) if name != "README.md" else ():
@@ -117,11 +123,15 @@ def test_a_page_does_what_it_shows_from_top_to_bottom(name: str, tmp_path: Path)
 
 
 def test_what_a_page_shows_of_an_experiment_is_in_one() -> None:
-    """But for the page on experiments, which shows one that is made up."""
+    """But for the page on experiments, which shows one that is made up, and what is no experiment."""
     experiments = [file.read_text() for file in (ROOT / "app").glob("tasks/*/experiments/*.yaml")]
     for name, page in PAGES.items():
         for language, text in fenced(page):
-            if language == "yaml" and name != "overrides.md" and file_of(text) is None:
+            if (
+                language == "yaml"
+                and name not in ("README.md", "overrides.md", "checking.md")
+                and file_of(text) is None
+            ):
                 assert any(text in experiment for experiment in experiments), f"{name}\n{text}"
 
 

@@ -4,6 +4,7 @@
 """
 
 from app import load_config, load_from_config
+from app.compose import compose
 from app.schemas.callbacks import EarlyStoppingConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.losses.torch_losses import CrossEntropyConfig
@@ -91,6 +92,13 @@ config.optimizer_spec.betas
 config.scheduler_spec.interval
 # error: "RunConfig" has no attribute "optimiser_spec"; maybe "optimizer_spec"?  [attr-defined]
 config.optimiser_spec
+
+# error: optimizer_spec.lr: expected a number above 0, found 'fast'  [config]
+load_config(["optimizer_spec.lr=fast"])
+# error: trainer.max_epoch: TrainerConfig has no such field; did you mean 'max_epochs'?  [config]
+load_config(overrides=["module=digits/mlp", "trainer.max_epoch=3"])
+# error: module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: cnn, default, mlp, parts  [config]
+compose(("module=digits/cnm",), "digits/robust")
 
 # error: List item 0 has incompatible type "int"; expected "str"  [list-item]
 load_config([3])

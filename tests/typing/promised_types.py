@@ -109,7 +109,7 @@ assert_type(build_network(parts, in_channels=1), PartsNetwork)
 
 # What is wrong with a config is data.
 try:
-    app.load_config(["optimizer_spec.lr=fast"])
+    app.load_config(["optimizer_spec.lr=fast"])  # type: ignore[config]  # refused, as it says
 except ConfigError as error:
     assert_type(error.problems, tuple[Problem, ...])
     assert_type(error.problems[0].path, str)
