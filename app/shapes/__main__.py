@@ -1,4 +1,4 @@
-"""The process that checks shapes: configs as JSON on stdin, a line of JSON for each report on stdout.
+"""The process that checks shapes: pickled configs on stdin, a line of JSON for each report on stdout.
 
 It is one of its own because torch takes seconds to import and what a module does is its own affair: it may print, use
 up memory, run for ever, or end the process. So each config is named before it is looked at.
@@ -6,27 +6,27 @@ up memory, run for ever, or end the process. So each config is named before it i
 
 import json
 import os
+import pickle
 import resource
 import signal
 import sys
 from typing import IO, Any, Final
 
+from app.shapes import SECONDS, SECONDS_TO_START
 from app.shapes.quick_imports import quick_imports
 
 MEMORY: Final = 8 * 2**30
 """Bytes that the process may take; tensors without values take none."""
 
-SECONDS: Final = 120
-"""Time for one config, or for the imports before the first, after which the process is ended."""
-
 
 def main() -> None:
     """Check every config that stands on stdin."""
-    configs: dict[str, dict[str, Any]] = json.load(sys.stdin)
+    configs: dict[str, dict[str, Any]] = pickle.load(sys.stdin.buffer)
     lines = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever else is printed is no report
-    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY, resource.RLIM_INFINITY))
-    signal.alarm(SECONDS)
+    hard = resource.getrlimit(resource.RLIMIT_DATA)[1]
+    resource.setrlimit(resource.RLIMIT_DATA, (MEMORY if hard == resource.RLIM_INFINITY else min(MEMORY, hard), hard))
+    signal.alarm(SECONDS_TO_START)
     with quick_imports():
         import torch
 

@@ -1,14 +1,7 @@
-"""Tensors without values, and the few tiny ones with values that stand in where values are looked at.
+"""Tensors without values, and the few tiny ones with values that stand in where values are looked at."""
 
-Metrics count, sort and index: nothing that a tensor without values could answer. They are made and updated with real
-tensors of the same shapes, whoever makes them. Made of fake ones they can end the process.
-"""
-
-import copy
-import functools
-from abc import ABCMeta
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from typing import Any, Final, cast
 
 import torch
@@ -23,7 +16,6 @@ from torch._subclasses.fake_tensor import (
     unset_fake_temporarily,
 )
 from torch.utils._pytree import tree_map
-from torchmetrics import Metric, MetricCollection
 
 from app.schemas.batch import BatchSpec, TensorSpec
 from app.tasks.shared.datasets import Batch
@@ -52,9 +44,14 @@ class Values:
         self._known: dict[int, tuple[Tensor, Tensor]] = {}
         self._generator = torch.Generator().manual_seed(0)
 
-    def without_values(self) -> AbstractContextManager[Any]:
+    @contextmanager
+    def without_values(self) -> Iterator[None]:
         """Make every tensor a fake one."""
-        return nullcontext() if self.mode is None else self.mode
+        with ExitStack() as stack:
+            if self.mode is not None:
+                stack.enter_context(replaced(nn.Module, "_apply", _converting(nn.Module._apply)))
+                stack.enter_context(self.mode)
+            yield
 
     def batch(self, spec: BatchSpec, size: int) -> Batch:
         """A batch as the datamodule declares it."""
@@ -108,78 +105,48 @@ def paused() -> Iterator[None]:
 
 
 @contextmanager
-def metrics_apart(values: Values, measuring: Callable[[], bool]) -> Iterator[None]:
-    """Let every metric live with real tensors, and take in batches only while `measuring` says so."""
-    make: Any = ABCMeta.__call__
+def replaced(owner: type, name: str, replacement: Any) -> Iterator[None]:
+    """Let a class have another attribute for a while."""
+    with ExitStack() as stack:
+        if name in vars(owner):
+            stack.callback(setattr, owner, name, vars(owner)[name])
+        else:
+            stack.callback(delattr, owner, name)
+        setattr(owner, name, replacement)
+        yield
 
-    def made(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        if Metric not in cls.__mro__:
-            return make(cls, *args, **kwargs)
-        with paused():
-            return make(cls, *args, **kwargs)
 
-    def apart(plain: Any, *, counts: bool = False) -> Any:
-        @functools.wraps(plain)
-        def called(*args: Any, **kwargs: Any) -> Any:
-            if counts and not measuring():
-                return None
-            with paused():
-                return plain(*values.real(args), **values.real(kwargs))
-
-        return called
-
-    def deepcopied(self: Any, memo: dict[int, Any]) -> Any:
-        with paused():
-            new = object.__new__(type(self))
-            new.__setstate__(copy.deepcopy(self.__getstate__(), memo))
-            return new
-
-    apply: Any = nn.Module._apply
+def _converting(plain: Any) -> Any:
+    """`nn.Module._apply` where torch would swap fake parameters, which fails when anything else holds them."""
     converted: dict[int, tuple[Tensor, nn.Parameter]] = {}
 
     def applied(self: nn.Module, function: Callable[[Tensor], Tensor], recurse: bool = True) -> nn.Module:
-        """Torch swaps fake parameters, which fails where anything else holds them; here only other dtypes count."""
         if not any(isinstance(parameter, FakeTensor) for parameter in self.parameters(recurse=False)):
-            return cast(nn.Module, apply(self, function, recurse))
+            return cast(nn.Module, plain(self, function, recurse))
         for child in self.children() if recurse else ():
             cast(Any, child)._apply(function)
         for name, parameter in self._parameters.items():
-            if parameter is None or id(parameter) in converted:
-                self._parameters[name] = parameter if parameter is None else converted[id(parameter)][1]
-                continue
-            with torch.no_grad():
-                new = function(parameter)
-            if new.dtype != parameter.dtype:
-                made_of_it = nn.Parameter(new, requires_grad=parameter.requires_grad)
-                converted[id(parameter)] = (parameter, made_of_it)  # again where weights are tied
-                self._parameters[name] = made_of_it
+            self._parameters[name] = None if parameter is None else _converted(parameter, function, converted)
         for name, buffer in self._buffers.items():
             self._buffers[name] = buffer if buffer is None else function(buffer)
         return self
 
-    def kept_apart(plain: Any, *, counts: bool) -> Any:
-        return lambda self, function: apart(plain(self, function), counts=counts)
+    return applied
 
-    replaced: dict[tuple[type, str], Any] = {
-        (ABCMeta, "__call__"): made,
-        (nn.Module, "_apply"): applied,
-        (Metric, "__deepcopy__"): deepcopied,
-    }
-    for cls in (Metric, MetricCollection, *_below(Metric)):
-        for name in {"_apply", "compute", "forward", "reset", "update"} & vars(cls).keys():
-            if cls is MetricCollection or name in ("_apply", "forward", "reset"):
-                replaced[cls, name] = apart(vars(cls)[name], counts=name in ("forward", "update"))
-        for name in {"_wrap_update", "_wrap_compute"} & vars(cls).keys():
-            # What an instance calls as its update and compute is made by these, when it is made itself.
-            replaced[cls, name] = kept_apart(vars(cls)[name], counts=name == "_wrap_update")
-    with ExitStack() as stack:
-        for (owner, name), replacement in replaced.items():
-            if name in vars(owner):
-                stack.callback(setattr, owner, name, vars(owner)[name])
-            else:
-                stack.callback(delattr, owner, name)
-            setattr(owner, name, replacement)
-        yield
+
+def _converted(
+    parameter: nn.Parameter, function: Callable[[Tensor], Tensor], known: dict[int, tuple[Tensor, nn.Parameter]]
+) -> nn.Parameter:
+    """The parameter of another dtype, the same one again where weights are tied; nothing else counts here."""
+    if id(parameter) in known:
+        return known[id(parameter)][1]
+    with torch.no_grad():
+        new = function(parameter)
+    if new.dtype == parameter.dtype:
+        return parameter
+    made = nn.Parameter(new, requires_grad=parameter.requires_grad)
+    known[id(parameter)] = (parameter, made)  # the old one too, so that its id stays its own
+    return made
 
 
 def _drawn(spec: TensorSpec, shape: tuple[int, ...], dtype: torch.dtype, generator: torch.Generator) -> Tensor:
@@ -191,11 +158,6 @@ def _drawn(spec: TensorSpec, shape: tuple[int, ...], dtype: torch.dtype, generat
     whole = torch.randint(int(low), int(high) + 1, shape, generator=generator).to(dtype)
     whole.view(-1)[-1:] = int(high)
     return whole
-
-
-def _below(cls: type) -> set[type]:
-    children: list[type] = cls.__subclasses__()
-    return {inner for child in children for inner in (child, *_below(child))}
 
 
 def _key(tensor: Tensor) -> int:

@@ -1,10 +1,12 @@
 """One config tried out: its module is made, trained for two batches, validated and tested, all without data."""
 
 import logging
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
 import torch
@@ -19,17 +21,19 @@ from app.losses.joint import JointLoss
 from app.models.named_parameters import abbreviated
 from app.schemas.callbacks import FreezeConfig, StochasticWeightAveragingConfig
 from app.schemas.codes import Code
-from app.schemas.problems import dotted
+from app.schemas.problems import Problem, dotted
 from app.schemas.run import RunConfig
 from app.schemas.schedulers import ReduceLROnPlateauSpec, SchedulerSpec
-from app.schemas.task_fit import _of_the_task as of_the_task
+from app.schemas.task_fit import of_the_task
 from app.shapes.batches import DeclaredBatches
 from app.shapes.blame import ClassCountError, path_of_part, problems_of
-from app.shapes.fake import Values, metrics_apart
+from app.shapes.fake import Values
 from app.shapes.measure import Meter, bytes_of, parts_of, state_bytes
-from app.shapes.report import ShapeProblem, ShapeReport
+from app.shapes.real_metrics import real_metrics
+from app.shapes.report import ShapeReport
 from app.shapes.trainer import Steps, trial_trainer
 from app.shapes.watch import Watch
+from app.tasks.shared.module import BaseModule
 
 T = TypeVar("T")
 
@@ -67,22 +71,28 @@ class Trial:
         self.values = values
         self.watch: Watch | None = None
         self.meter: Meter | None = None
-        self.problems: dict[tuple[Code, str], ShapeProblem] = {}
+        self.problems: dict[tuple[Code, str], Problem] = {}
         self.trained: dict[str, nn.Parameter] = {}
         """The parameters that may change in the first epoch."""
 
         self.reached: set[int] = set()
         """Those of them that got a gradient, by id."""
 
+        self.with_loss = False
+        """Whether a training step gave a loss."""
+
     def report(self) -> ShapeReport:
         """Try everything."""
         config = _for_a_glance(self.config)
         optimizers: list[torch.optim.Optimizer] = []
-        with _silence():
-            trainer = self._made("making the trainer", lambda: trial_trainer(config, [Steps(self), *_freezing(config)]))
-            with metrics_apart(self.values, self._measuring), self.values.without_values():
+        with _silence(), tempfile.TemporaryDirectory() as folder:
+            trainer = self._made(
+                "making the trainer",
+                lambda: trial_trainer(config, [Steps(self), *_freezing(config)], Path(folder)),
+            )
+            with real_metrics(self.values, self._measuring), self.values.without_values():
                 module = self._made("making the module", lambda: build_module(config))
-                if module is not None and trainer is not None:
+                if module is not None and trainer is not None and self._has_a_model(module):
                     self.watch, self.meter = Watch(module, self.values), Meter(module)
                     self._take_steps(trainer, module, config)
                     optimizers = list(trainer.optimizers)
@@ -90,7 +100,7 @@ class Trial:
 
     def add(self, code: Code, path: str, message: str) -> None:
         """Note a problem, unless this one is known already from another step."""
-        self.problems.setdefault((code, path), ShapeProblem(code=code, path=path, message=message))
+        self.problems.setdefault((code, path), Problem(code=code, path=path, message=message))
 
     def begin(self, phase: str, batch_idx: int) -> None:
         """A batch begins, the first of a phase as large as the run's."""
@@ -106,9 +116,10 @@ class Trial:
             cast(Any, parameter).register_post_accumulate_grad_hook(self._reach)
         self.meter.start()
 
-    def end_training(self) -> None:
+    def end_training(self, *, with_loss: bool) -> None:
         """A training batch has ended."""
         assert self.meter is not None, "there is a module by now"
+        self.with_loss |= with_loss
         self.meter.stop()
         for parameter in self.trained.values():
             if parameter.grad is not None:
@@ -116,6 +127,14 @@ class Trial:
 
     def _reach(self, parameter: Tensor) -> None:
         self.reached.add(id(parameter))
+
+    def _has_a_model(self, module: LightningModule) -> bool:
+        model = getattr(module, "model", None)
+        if not isinstance(module, BaseModule) or isinstance(model, nn.Module):
+            return True
+        found = "nothing" if model is None else type(model).__name__
+        self.add(Code.STEP_FAILS, "module", f"initialize_model must return an nn.Module, found {found}")
+        return False
 
     def _take_steps(self, trainer: Trainer, module: LightningModule, config: RunConfig) -> None:
         assert self.watch is not None, "there is a module by now"
@@ -178,6 +197,10 @@ class Trial:
 
     def _judge_training(self, trainer: Trainer) -> None:
         """What the step left untrained without failing."""
+        if not self.with_loss:
+            message = "training_step returned nothing, so that nothing is trained; expected the loss"
+            self.add(Code.UNTRAINED, "module", message)
+            return
         names = ["optimizer_spec", *(f"{dotted(('optimizers', name))}" for name in self.config.optimizers)]
         mine = len(names) == len(trainer.optimizers)
         covered: set[int] = set()

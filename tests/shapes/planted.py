@@ -22,7 +22,7 @@ from app.schemas.phases import Phase
 from app.schemas.registry import options, register
 from app.schemas.schema import import_path, schema
 from app.tasks.shared.module import BaseModule
-from tests.tasks.workbench import WorkbenchModelConfig, WorkbenchModuleConfig, WorkbenchTaskConfig
+from tests.tasks.workbench import WorkbenchDataModule, WorkbenchModelConfig, WorkbenchModuleConfig, WorkbenchTaskConfig
 
 ClassT = TypeVar("ClassT", bound=type)
 
@@ -202,6 +202,91 @@ class ReadsWhatItLogged(Planted):
     def on_validation_epoch_end(self) -> None:
         super().on_validation_epoch_end()
         self.log("val/twice", 2 * self.trainer.callback_metrics["val/loss"])
+
+
+@plant
+class LooksUpCallbacks(Planted):
+    def on_train_epoch_end(self) -> None:
+        trainer: Any = self.trainer
+        assert trainer.checkpoint_callback.best_model_path == ""
+        assert trainer.early_stopping_callback.patience > 0
+        assert trainer.logger.log_dir == trainer.log_dir
+        trainer.logger.experiment.log_metrics({"mine": 1.0})
+        trainer.logger.save()
+
+
+@plant
+class LooksAtItsData(Planted):
+    def on_fit_start(self) -> None:
+        datamodule: Any = self.trainer.datamodule  # type: ignore[attr-defined]  # Lightning sets it
+        dataset = datamodule.train_dataloader().dataset
+        assert len(dataset) == len(list(dataset)) == len(datamodule.datasets["train"]) > 1
+        assert dataset[0].inputs.shape == (4,)
+        assert dataset[len(dataset) - 1].targets["value"].shape == ()
+        assert next(iter(datamodule.predict_dataloader())).inputs.shape == (8, 4)
+        datamodule.verify_test_split()
+
+
+@plant
+class NeedsItsData(Planted):
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        weights: Tensor = self.trainer.datamodule.train_dataset.weights  # type: ignore[attr-defined]  # what it is planted for
+        return weights.mean() * super().training_step(batch, batch_idx)
+
+
+@plant
+class NeedsItsKindOfData(Planted):
+    def on_fit_start(self) -> None:
+        assert isinstance(self.trainer.datamodule, WorkbenchDataModule)  # type: ignore[attr-defined]  # as above
+
+
+@plant
+class MisspellsItsTrainer(Planted):
+    def on_validation_start(self) -> None:
+        self.log("epoch", self.trainer.curent_epoch)  # type: ignore[attr-defined]  # what it is planted for
+
+
+@plant
+class DrawsInATable(Planted):
+    def on_train_start(self) -> None:
+        logger: Any = self.logger
+        logger.experiment.add_scalar("begun", 1.0)
+
+
+@plant
+class TextForAModel(Planted):
+    def initialize_model(self) -> nn.Module:
+        return "small"  # type: ignore[return-value]  # what it is planted for
+
+
+@plant
+class NothingForAModel(Planted):
+    def initialize_model(self) -> nn.Module:  # type: ignore[return]  # what it is planted for
+        Small()
+
+
+@plant
+class ForgetsItsLoss(Planted):
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:  # type: ignore[return]  # what it is planted for
+        super().training_step(batch, batch_idx)
+
+
+@plant
+class SkipsABatch(Planted):
+    def training_step(self, batch: Any, batch_idx: int) -> Any:
+        return super().training_step(batch, batch_idx) if batch_idx == 0 else None
+
+
+@plant
+class FailsAfterAnEpoch(Planted):
+    def on_train_epoch_end(self) -> None:
+        raise ValueError("epoch 0 is odd")
+
+
+@plant
+class HasNoLogits(Planted):
+    def forward(self, inputs: Tensor) -> dict[str, Tensor]:
+        return {"scores": self.model(inputs)}
 
 
 @plant

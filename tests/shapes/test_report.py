@@ -1,8 +1,8 @@
 import json
 
-from app.checks.shapes import report_text
 from app.schemas.codes import Code
-from app.shapes.report import PartReport, ShapeProblem, ShapeReport, from_json, to_json
+from app.schemas.problems import Problem
+from app.shapes.report import PartReport, ShapeReport, from_json, report_text, to_json
 
 REPORT = ShapeReport(
     parameters=26_122,
@@ -19,7 +19,7 @@ REPORT = ShapeReport(
         PartReport(path=".backbone.0", kind="Flatten", parameters=0, output=""),
         PartReport(path=".head", kind="Linear", parameters=1_290, output="(64, 10) float32"),
     ),
-    problems=(ShapeProblem(code=Code.BROADCAST, path="joint_loss.losses.mse", message="found (64, 1) and (64,)"),),
+    problems=(Problem(code=Code.BROADCAST, path="joint_loss.losses.mse", message="found (64, 1) and (64,)"),),
 )
 
 

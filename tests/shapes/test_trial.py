@@ -29,6 +29,7 @@ HEAD: Final = "parameters: [.head], optimizer_spec: {id: sgd, lr: 0.1, momentum:
 RIGHT: Final = (
     *("right", "all_pairs", "extras", "own_metrics", "adversarial", "talks"),
     *("reads_values", "leaves_torch", "reads_what_it_logged"),
+    *("looks_up_callbacks", "looks_at_its_data", "skips_a_batch"),
 )
 
 WRONG: Final = {
@@ -69,12 +70,33 @@ WRONG: Final = {
     " it takes scores as they are, so leave that out",
     "softmax_in_the_loss": "TLA304 module: a loss is given what softmax has normalised already;"
     " it takes scores as they are, so leave that out",
-    "reads_values_and_is_large": "TLA507 module: the training step looks at values,"
+    "misspells_its_trainer": "TLA501 module: on_validation_start fails: AttributeError:"
+    " 'Trainer' object has no attribute 'curent_epoch' (planted.py:LINE)",
+    "draws_in_a_table": "TLA501 module: on_train_start fails: AttributeError:"
+    " 'ExperimentWriter' object has no attribute 'add_scalar' (planted.py:LINE)",
+    "text_for_a_model": "TLA501 module: initialize_model must return an nn.Module, found str",
+    "nothing_for_a_model": "TLA501 module: initialize_model must return an nn.Module, found nothing",
+    "forgets_its_loss": "TLA505 module: training_step returned nothing, so that nothing is trained; expected the loss",
+    "fails_after_an_epoch": "TLA501 module: on_train_epoch_end fails: epoch 0 is odd (planted.py:LINE)",
+    "has_no_logits": "TLA501 joint_loss.losses.cross_entropy: needs the output 'logits', which the step did not"
+    " put out; it put out scores, input, target, value, count, sign, same, label, labels, label_indices, distribution,"
+    " mask, symbols, input_lengths, target_lengths, indexes, groups"
+    " (output_keys of the module's config must name what is there)",
+    "needs_its_data": "TLA506 module: the training step needs the run's datamodule,"
+    " which this check does not have (planted.py:LINE)",
+    "needs_its_kind_of_data": "TLA506 module: on_fit_start needs the run's datamodule,"
+    " which this check does not have (planted.py:LINE)",
+    "reads_values_and_is_large": "TLA506 module: the training step looks at values,"
     " which a check without data does not have (planted.py:LINE)",
 }
 """What is said of each planted mistake; `LINE` stands for a line's number."""
 
-MORE_WORDS: Final = {"column": ("loss=[mse]", "joint_loss.losses.mse.mapping={target: value}")}
+MORE_WORDS: Final = {
+    "column": ("loss=[mse]", "joint_loss.losses.mse.mapping={target: value}"),
+    "reads_what_it_logged": ("logger=[tensorboard]",),
+    "looks_up_callbacks": ("logger=[csv]", "callbacks=[checkpoint,early_stopping]"),
+    "draws_in_a_table": ("logger=[csv]",),
+}
 
 
 def report_of(*overrides: str) -> ShapeReport:
@@ -104,7 +126,7 @@ def test_a_mistake_is_named_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", RIGHT)
 def test_what_is_unusual_but_right_passes(name: str) -> None:
-    report = report_of(*LEAN, f"module=workbench/{name}")
+    report = report_of(*LEAN, f"module=workbench/{name}", *MORE_WORDS.get(name, ()))
 
     assert said_of(report) == []
     assert report.flops > 0
