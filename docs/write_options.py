@@ -8,7 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from app.inspection.facts import as_typed, computed_from, default_of, in_order, logged, own_fields, parts_of, what_it_is
+from app.inspection.facts import computed_from, default_of, in_order, logged, own_fields, schemas_inside, what_it_is
+from app.inspection.spelling import as_typed
 from app.schemas.annotations import field_types
 from app.schemas.descriptions import sentences, summary
 from app.schemas.expectations import expected
@@ -128,7 +129,7 @@ def _fields(
 ) -> Iterator[str]:
     yield from ("| field | takes | default | meaning |", "|---|---|---|---|")
     for name, annotation in fields.items():
-        parts.update(dict.fromkeys(parts_of(annotation)))
+        parts.update(dict.fromkeys(schemas_inside(annotation)))
         yield _row(f"`{name}`", expected(annotation), _default(schema, name, preset or {}), sentences(schema)[name])
     yield ""
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from app.schemas import run
 from app.schemas.descriptions import definitions
+from app.schemas.problems import shown_path
 from app.schemas.registry import Option
 
 
@@ -78,5 +79,4 @@ def _assigned(node: ast.AST) -> list[str]:
 
 
 def _shown(file: Path, line: int) -> str:
-    """The file as a user in the current folder would name it."""
-    return f"{file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file}:{line}"
+    return f"{shown_path(file)}:{line}"

@@ -1,6 +1,7 @@
 """`app diff [A] B`: what differs between two configs, and the overrides that turn the first into the second.
 
     app diff digits/mlp digits/robust                     experiments; without A, the default config
+    app diff mine.yaml digits/robust                      an experiment's file, wherever it lies
     app diff HEAD~3:digits/robust digits/robust           an experiment as it was at a git revision
     app diff runs/digits/<run> 'digits/mlp trainer=cpu'   a run's folder, or a checkpoint; overrides in quotes
 
@@ -10,6 +11,7 @@ None of the overrides can be left out.
 import shlex
 from collections.abc import Iterator, Sequence
 
+from app.commands import COMMANDS
 from app.flags import split
 from app.inspection.differences import differences
 from app.inspection.sides import DEFAULT, KINDS, Side, side
@@ -25,7 +27,7 @@ def answer(words: Sequence[str]) -> str:
     Raises:
         ConfigError: when a name is that of no config, or of a wrong one.
     """
-    _, overrides, names, problems = split(words, {})
+    _, overrides, names, problems = split(words, COMMANDS["diff"].flags)
     if problems:
         raise ConfigError(problems)
     if len(words) not in (1, 2):

@@ -3,21 +3,17 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from pydantic import SecretStr
 
-from app.inspection.facts import as_typed, default_of, fields_of
+from app.inspection.facts import ABSENT, default_of, fields_of
+from app.inspection.spelling import as_typed, shortened
 from app.schemas.annotations import element_type
 from app.schemas.plain import MASK
 from app.schemas.problems import Path, dotted
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
-
-ABSENT: Final = object()
-"""Stands for what one of the configs does not have."""
-
-_LONGEST: Final = 60
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,8 +102,7 @@ def _shown(value: object) -> str:
         return f"[{', '.join(map(_shown, value))}]"
     if isinstance(value, dict) and any(is_schema(type(item)) for item in value.values()):
         return f"{{{', '.join(f'{key}: {_shown(item)}' for key, item in value.items())}}}"
-    text = as_typed(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+    return shortened(as_typed(value))
 
 
 def _type(annotation: Any) -> str:

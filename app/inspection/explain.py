@@ -11,28 +11,28 @@ import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, get_args, get_origin
 
+from app.commands import COMMANDS
 from app.flags import split
 from app.inspection.facts import (
-    MADE_FROM_OTHERS,
-    as_typed,
     computed_from,
     default_of,
     in_order,
     logged,
     own_fields,
-    parts_of,
+    schemas_inside,
     what_it_is,
 )
+from app.inspection.spelling import as_typed
 from app.schemas.annotations import alternatives, field_types
 from app.schemas.codes import Code
-from app.schemas.descriptions import sentences, summary
+from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.expectations import expected
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.outputs import OutputMapping
 from app.schemas.problems import ConfigError, Problem, did_you_mean
-from app.schemas.registry import Group, Option, group_of, groups, options
+from app.schemas.registry import Group, Option, group_at, group_of, groups, options
 from app.schemas.run import RunConfig, groups_in_order
-from app.schemas.schema import is_schema
+from app.schemas.schema import MADE_FROM_OTHERS, is_schema
 from app.tasks import import_task_configs
 
 _WIDTH: Final = 100
@@ -45,7 +45,7 @@ def answer(words: Sequence[str]) -> str:
         ConfigError: when there is no such thing, with the nearest one that there is.
     """
     import_task_configs()
-    _, chosen, names, problems = split(words, {})
+    _, chosen, names, problems = split(words, COMMANDS["explain"].flags)
     if len(words) > 1 and not problems:
         message = "one thing is explained at a time: app explain GROUP, GROUP=OPTION or PATH"
         problems.append(Problem(path="", message=message, source=" ".join(words), code=Code.OVERRIDE))
@@ -70,11 +70,11 @@ def _run() -> Iterator[str]:
         yield "Parts of parts have options too:"
         yield ""
     for group in inner:
-        yield from _indented(f"{group.name}=<option>, at {group.mount}", summary(group.base).splitlines()[0])
+        yield from _indented(f"{group.name}=<option>, at {group.mount}", first_paragraph(summary(group.base)))
 
 
 def _anything(name: str) -> Iterator[str]:
-    group = groups.get(name) or next((group for group in groups.values() if group.mount == name), None)
+    group = groups.get(name) or group_at(tuple(name.split(".")))
     return _group(group) if group is not None else _path(name)
 
 
@@ -96,7 +96,7 @@ def _option(option: Option) -> Iterator[str]:
     group = option.group
     yield from (f"{group.name}={option.name} configures {option.target}{_place(group, option)}", "")
     if group.presets_only and option.preset:
-        yield from (f"{summary(option.schema).splitlines()[0]} Here {what_it_is(option)}.", "")
+        yield from (*_text(f"{first_paragraph(summary(option.schema))} Here {what_it_is(option)}."), "")
     else:
         yield from (*_text(summary(option.schema)), "")
     if issubclass(option.schema, OutputMapping):
@@ -143,7 +143,7 @@ def _path(path: str) -> Iterator[str]:
     having, every = _owners(path)
     for owner, schema, preset in having:
         meant.setdefault(tuple(_field(path, schema, name, preset)), []).append(owner)
-        inside |= dict.fromkeys(parts_of(field_types(schema)[name]))
+        inside |= dict.fromkeys(schemas_inside(field_types(schema)[name]))
     for lines, owners in meant.items():
         of = "" if len(owners) == every else f"   ({', '.join(owners)})"
         yield from (*_text(f"{lines[0]}{of}"), *lines[1:])
@@ -204,6 +204,10 @@ def _unknown(path: str, place: int, there: Sequence[str]) -> Problem:
 
 def _option_called(name: str, option: str) -> Option:
     if name not in groups:
+        at_mount = group_at(tuple(name.split(".")))
+        if at_mount is not None:
+            message = f"is where the choice stands; did you mean '{at_mount.name}={option}'?"
+            raise ConfigError([Problem(path=name, message=message, code=Code.UNKNOWN_FIELD)])
         meant = did_you_mean(name, groups) or f"; groups: {', '.join(group.name for group in groups_in_order())}"
         raise ConfigError([Problem(path=name, message=f"no group '{name}'{meant}", code=Code.UNKNOWN_FIELD)])
     if option not in options[name]:

@@ -4,24 +4,23 @@ Words of the config stand in backticks, which a terminal leaves out.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, cast
 
+from app.inspection.spelling import as_typed
 from app.schemas.annotations import alternatives, element_type, field_types
-from app.schemas.descriptions import summary
+from app.schemas.descriptions import first_paragraph, summary
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.phases import Mode
-from app.schemas.problems import show
 from app.schemas.registry import Option, groups
-from app.schemas.schema import frozen, is_schema
+from app.schemas.schema import default_of as default_of_field
+from app.schemas.schema import is_schema
 
 _OF_THE_TASK: Final = {"${task.kind}": "multiclass", "${task.num_classes}": 3}
 """What presets refer to, as a task of several classes has it."""
 
-
-MADE_FROM_OTHERS: Final = object()
-"""Stands for a default that follows from the values of other fields."""
+ABSENT: Final = object()
+"""Stands for what is not there."""
 
 
 def in_order(named: Mapping[str, Option]) -> Mapping[str, Option]:
@@ -33,29 +32,14 @@ def what_it_is(option: Option) -> str:
     """One line on an option: what is preset, where options differ in nothing else, and else what its schema says."""
     if option.group.presets_only and option.preset:
         return "with " + ", ".join(f"`{key}={as_typed(value)}`" for key, value in option.preset.items())
-    return summary(option.schema).splitlines()[0]
+    return first_paragraph(summary(option.schema))
 
 
 def default_of(schema: type, name: str, preset: Mapping[str, object] | None = None) -> object:
-    """What a field starts from; `MISSING` of `dataclasses` where a value has to be given, or `MADE_FROM_OTHERS`."""
+    """What a field starts from, in an option that has presets; without one as its schema says it."""
     if preset and name in preset:
         return preset[name]
-    field = next(field for field in dataclasses.fields(cast(Any, schema)) if field.name == name)
-    factory = field.default_factory
-    if factory is dataclasses.MISSING:
-        return field.default
-    takes_others = not isinstance(factory, type) and inspect.signature(factory).parameters
-    return MADE_FROM_OTHERS if takes_others else factory()
-
-
-def as_typed(value: object) -> str:
-    """A value as a user types it."""
-    value = frozen(value)
-    if isinstance(value, tuple):
-        return f"[{','.join(map(as_typed, value))}]"
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {as_typed(item)}" for key, item in value.items()) + "}"
-    return value if isinstance(value, str) and value.strip() else show(value)
+    return default_of_field(next(one for one in dataclasses.fields(cast(Any, schema)) if one.name == name))
 
 
 def own_fields(option: Option) -> Mapping[str, Any]:
@@ -75,8 +59,8 @@ def fields_of(config: object) -> Mapping[str, Any]:
     return field_types(schema)
 
 
-def parts_of(annotation: Any) -> Iterator[type]:
-    """The schemas inside a field's type that belong to no group."""
+def schemas_inside(annotation: Any) -> Iterator[type]:
+    """The schemas in a field's type that belong to no group."""
     for member in alternatives(annotation):
         inner = [member, element_type(member, 0), element_type(member, "")]
         for found in inner:

@@ -8,25 +8,22 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final, Literal, cast
+from typing import Any, Literal, cast
 
 from app.compose import Composed, compose_tree, taken_away
 from app.experiments import Experiment, read_experiment, with_bases
 from app.inspection.definitions import attribute_place, default_choice_place, field_place, preset_place
-from app.inspection.facts import MADE_FROM_OTHERS, default_of, fields_of
+from app.inspection.facts import ABSENT, default_of, fields_of
 from app.inspection.spelling import choice
 from app.overrides import Override, read_overrides
 from app.schemas.plain import to_plain
 from app.schemas.presets import with_presets
 from app.schemas.problems import Path, dotted
-from app.schemas.registry import Group, Option, groups, option_of, options
+from app.schemas.registry import Group, Option, group_at, groups, option_of, options
 from app.schemas.resolution import references
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
-from app.schemas.schema import is_schema
+from app.schemas.schema import MADE_FROM_OTHERS, is_schema
 from app.stored_config import StoredConfig, stored_config
-
-MISSING: Final = object()
-"""Stands for a value that is not there."""
 
 Kind = Literal["choice", "default", "preset", "stored", "experiment", "override"]
 
@@ -92,7 +89,7 @@ class Origins:
         for step in steps:
             value = value_at(step.tree, path)
             in_vain = value is None and isinstance(value_at(step.values, path), dict)
-            if value is not MISSING and not in_vain and _concerns(step.values, path):
+            if value is not ABSENT and not in_vain and _concerns(step.values, path):
                 found.append(step.origin(value, path))
         return found
 
@@ -154,11 +151,12 @@ class Origins:
 
     def _choices(self, path: Path) -> Iterator[Origin]:
         """What chose the option that stands at a path, in order."""
-        for group in groups.values():
-            if group.path == path:
-                if self._stored is None and (default := self._default_choice(group)) is not None:
-                    yield default
-                yield from self._explicit_choices(group)
+        group = group_at(path)
+        if group is None:
+            return
+        if self._stored is None and (default := self._default_choice(group)) is not None:
+            yield default
+        yield from self._explicit_choices(group)
 
     def _explicit_choices(self, group: Group) -> Iterator[Origin]:
         for experiment in self._experiments:
@@ -183,7 +181,7 @@ class Origins:
         else:
             outermost = group.path[:1]
             option = self._option(outermost, value_at(config, outermost))
-            preset = value_at(option.preset, group.path[1:]) if option is not None else MISSING
+            preset = value_at(option.preset, group.path[1:]) if option is not None else ABSENT
             if option is None or not isinstance(preset, dict):
                 return None
             name, place = preset.get("id"), preset_place(option, str(group.path[1]))
@@ -193,24 +191,24 @@ class Origins:
         """A checkpoint's own value, unless an option was chosen in place of the one that has it."""
         chosen = {group.path for group in groups.values() if any(self._explicit_choices(group))} - {("task",)}
         value = value_at(self._start, path)
-        if self._stored is None or value is MISSING or any(at in chosen for at in _prefixes(path)):
+        if self._stored is None or value is ABSENT or any(at in chosen for at in _prefixes(path)):
             return None
         return Origin(kind="stored", value=value, by="stored config", place=self._stored.path)
 
     def _defaults(self, path: Path) -> Iterator[Origin]:
         """Defaults and presets, from the innermost schema outwards: what stands further out says it later."""
-        last: object = MISSING
+        last: object = ABSENT
         for at, owner in reversed(list(self._owners(path))):
             name, inside = str(path[len(at)]), path[len(at) + 1 :]
             value = value_at(_default(type(owner), name), inside)
-            if value is not MISSING and value != last and not is_schema(type(value)):
+            if value is not ABSENT and value != last and not is_schema(type(value)):
                 last = value
                 place = field_place(type(owner), name)
                 yield Origin(kind="default", value=_plain(value), by=f"default of {type(owner).__name__}", place=place)
             option = self._option(at, owner)
             if (
                 option is not None
-                and (value := value_at(option.preset, path[len(at) :])) is not MISSING
+                and (value := value_at(option.preset, path[len(at) :])) is not ABSENT
                 and value != last
             ):
                 last = value
@@ -253,7 +251,7 @@ class Origins:
 def _default(schema: type, name: str) -> object:
     """The default of a field, unless it is made of other fields."""
     value = default_of(schema, name)
-    return MISSING if value in (dataclasses.MISSING, MADE_FROM_OTHERS) else value
+    return ABSENT if value is dataclasses.MISSING or value is MADE_FROM_OTHERS else value
 
 
 def _prefixes(path: Path) -> Iterator[Path]:
@@ -264,11 +262,11 @@ def value_at(value: Any, path: Path) -> Any:
     """What stands at a path in a tree, or in a schema object; list positions may be texts."""
     for part in path:
         if isinstance(value, dict):
-            value = next((value[key] for key in (part, str(part)) if key in value), MISSING)
+            value = next((value[key] for key in (part, str(part)) if key in value), ABSENT)
         elif isinstance(value, list | tuple):
-            value = value[int(part)] if str(part).isdecimal() and int(part) < len(value) else MISSING
+            value = value[int(part)] if str(part).isdecimal() and int(part) < len(value) else ABSENT
         else:
-            value = getattr(value, str(part), MISSING) if is_schema(type(value)) else MISSING
+            value = getattr(value, str(part), ABSENT) if is_schema(type(value)) else ABSENT
     return value
 
 

@@ -5,7 +5,6 @@ equal to the one it was made from. Nothing here imports torch.
 """
 
 import dataclasses
-import inspect
 import re
 from collections import defaultdict
 from collections.abc import Mapping
@@ -17,7 +16,7 @@ from app.inspection.python_code import Entry, Expression, imports, laid_out, lit
 from app.schemas.presets import with_presets
 from app.schemas.problems import Path
 from app.schemas.run import RunConfig
-from app.schemas.schema import frozen, is_schema
+from app.schemas.schema import MADE_FROM_OTHERS, default_of, frozen, is_schema
 
 _LONGEST_COMMENT: Final = 60
 _FROM_ENVIRONMENT: Final = re.compile(r"\$\{oc\.env:\s*(\w+)\s*\}")
@@ -77,9 +76,11 @@ class _Writer:
         for field in dataclasses.fields(cast(Any, config)):
             value = getattr(config, field.name)
             entry = self._entry(f"{field.name}=", value, (*path, field.name), _inside(raw, field.name))
-            default = _default(field, before)
+            default = default_of(field)
+            if default is MADE_FROM_OTHERS:
+                default = cast(Any, field.default_factory)(dict(before))
             # As text, true and 1 and 1.0 are three things.
-            if default is dataclasses.MISSING or self.expression(default, ()).flat() != entry.value.flat():
+            if default is dataclasses.MISSING or self.expression(frozen(default), ()).flat() != entry.value.flat():
                 entries.append(entry)
             before[field.name] = value
         return entries
@@ -100,15 +101,6 @@ class _Writer:
                 name = f"{cls.__name__}{count}"
             self.names[cls] = name
         return self.names[cls]
-
-
-def _default(field: dataclasses.Field[Any], before: Mapping[str, object]) -> object:
-    """What a field starts from, given the fields before it; MISSING for one that needs a value."""
-    factory = field.default_factory
-    if factory is dataclasses.MISSING:
-        return field.default if field.default is dataclasses.MISSING else frozen(field.default)
-    from_others = not isinstance(factory, type) and inspect.signature(factory).parameters
-    return frozen(cast(Any, factory)(dict(before)) if from_others else factory())
 
 
 def _inside(raw: Any, part: str | int) -> Any:

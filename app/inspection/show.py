@@ -5,25 +5,19 @@ Without a flag, it is YAML as it is written, interpolations included; `--resolve
 defines `config`, equal to the composed one.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import deepcopy
-from typing import Any, Final
+from typing import Any
 
 import yaml
 
+from app.commands import COMMANDS
 from app.compose import Composed, compose
-from app.flags import Flag, split
+from app.flags import split
 from app.inspection.python_source import python_source
 from app.schemas.codes import Code
 from app.schemas.plain import MASK, secrets_of, to_plain
 from app.schemas.problems import ConfigError, Problem, did_you_mean
-
-FLAGS: Final[Mapping[str, Flag]] = {
-    "--python": Flag(),
-    "--resolve": Flag(),
-    "--package": Flag(short="-p", values=()),
-}
-"""The flags of `app show`."""
 
 
 def answer(words: Sequence[str]) -> str:
@@ -32,7 +26,7 @@ def answer(words: Sequence[str]) -> str:
     Raises:
         ConfigError: when the config is wrong, or a word is no flag and no override.
     """
-    flags, overrides, names, problems = split(words, FLAGS)
+    flags, overrides, names, problems = split(words, COMMANDS["show"].flags)
     for name in names:
         problems.append(Problem(path="", message="expected key=value", source=name, code=Code.OVERRIDE))
     if "--python" in flags and len(flags) > 1:

@@ -3,26 +3,23 @@
 import os
 import re
 import shlex
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import yaml
 
 from app.compose import compose
 from app.experiments import GROUP as EXPERIMENT
-from app.experiments import Experiment, experiment_at, experiment_names
-from app.inspection.spelling import UnwritableError, choice, override
+from app.experiments import Experiment, experiment_at, experiment_names, is_experiment
+from app.inspection.revisions import words_at
 from app.run_directory import CONFIG_FILE
 from app.schemas.codes import Code
-from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, first_line, one_of
-from app.schemas.registry import groups
+from app.schemas.problems import ConfigError, Problem, did_you_mean, first_line
 from app.schemas.run import RunConfig
 from app.stored_config import without_masks
-from app.tasks import task_folders
+from app.tasks import import_task_configs
 
 DEFAULT: Final = "default"
 
@@ -36,7 +33,10 @@ class Side:
 
     name: str
     words: tuple[str, ...] = ()
-    """The overrides that make it, on top of `stored`."""
+    """The overrides that make it, on top of `experiment` or `stored`."""
+
+    experiment: Experiment | None = None
+    """A file that cannot be chosen by a word, since it lies elsewhere."""
 
     stored: Mapping[str, Any] | None = None
     """A config that a run has stored, as plain containers, in place of the defaults."""
@@ -47,7 +47,7 @@ class Side:
         Raises:
             ConfigError: when that is wrong.
         """
-        return compose([*self.words, *further], base=self.stored).config
+        return compose([*self.words, *further], self.experiment, base=self.stored).config
 
 
 def side(word: str) -> Side:
@@ -74,15 +74,10 @@ def _side(word: str) -> Side:
         return Side(name=word)
     if word in experiment_names():
         return Side(name=word, words=(f"{EXPERIMENT}={word}",))
-    path = Path(word).expanduser()
-    if path.suffix == ".yaml" and path.name != CONFIG_FILE and (name := _experiment_in(path)):
-        return Side(name=name, words=(f"{EXPERIMENT}={name}",))
-    if path.is_dir() or path.name == CONFIG_FILE:
-        return Side(name=word, stored=_in_run(path if path.is_dir() else path.parent))
-    if path.is_file() or "://" in word:
-        return Side(name=word, stored=_in_checkpoint(word))
-    if found := _AT_REVISION.fullmatch(word):
-        return Side(name=word, words=tuple(_at_revision(found[1], found[2])))
+    if found := _in_file(word):
+        return found
+    if at_revision := _AT_REVISION.fullmatch(word):
+        return Side(name=word, words=tuple(words_at(*at_revision.groups())))
     names = [*experiment_names(), DEFAULT]
     meant = did_you_mean(word, names)
     if not meant:
@@ -90,6 +85,19 @@ def _side(word: str) -> Side:
             (f"; did you mean '{name}'?" for name in names if name.endswith(f"/{word}")), f"; expected {KINDS}"
         )
     raise ConfigError([Problem(path="", message=f"nothing is called '{word}'{meant}", source=word, code=Code.OVERRIDE)])
+
+
+def _in_file(word: str) -> Side | None:
+    path = Path(os.path.expanduser(word))  # noqa: PTH111  # `Path` has an error for the home of nobody
+    try:
+        is_folder, is_file = path.is_dir() and bool(word), path.is_file()
+    except OSError:  # as for a name that is too long for one
+        return None
+    if path.suffix == ".yaml" and path.name != CONFIG_FILE and is_file:
+        return _in_experiment(word, path)
+    if is_folder or path.name == CONFIG_FILE:
+        return Side(name=word, stored=_in_run(path if is_folder else path.parent))
+    return Side(name=word, stored=_in_checkpoint(word)) if is_file or "://" in word else None
 
 
 def _overrides(text: str) -> Side:
@@ -104,17 +112,20 @@ def _overrides(text: str) -> Side:
     return replace(first, name=text, words=(*first.words, *words))
 
 
-def _experiment_in(file: Path) -> str | None:
-    for task, folder in task_folders().items():
-        if file.resolve().parent == (folder / "experiments").resolve() and f"{task}/{file.stem}" in experiment_names():
-            return f"{task}/{file.stem}"
-    return None
+def _in_experiment(word: str, file: Path) -> Side:
+    import_task_configs()  # what it chooses is judged as it is read
+    experiment = experiment_at(file)
+    if is_experiment(experiment.name):
+        return Side(name=experiment.name, words=(f"{EXPERIMENT}={experiment.name}",))
+    return Side(name=word, experiment=experiment)
 
 
 def _in_run(folder: Path) -> Mapping[str, Any]:
     file = folder / CONFIG_FILE
     try:
         tree = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise _unreadable(str(folder), f"holds no {CONFIG_FILE} of a run") from error
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise _unreadable(str(folder), f"holds no {CONFIG_FILE} of a run: {first_line(error)}") from error
     return _checked(tree, str(file))
@@ -144,61 +155,3 @@ def _checked(tree: object, path: str) -> Mapping[str, Any]:
 
 def _unreadable(path: str, message: str) -> ConfigError:
     return ConfigError([Problem(path="", message=message, source=path, code=Code.OVERRIDE)])
-
-
-def _at_revision(revision: str, name: str) -> list[str]:
-    """The overrides that an experiment stands for as it was at a revision, judged by the schemas of today."""
-    task, _, leaf = name.partition("/")
-    folder = task_folders().get(task)
-    if folder is None:
-        message = f"no task '{task}'{did_you_mean(task, task_folders()) or f'; there is {one_of([*task_folders()])}'}"
-        raise _unreadable(f"{revision}:{name}", message)
-    words: list[str] = [f"task={task}"]
-    choices: dict[str, object] = {}
-    experiments = list(_with_bases(revision, leaf, folder, {}).values())
-    for experiment in experiments:
-        choices |= experiment.choices
-    words += [choice(groups[group], value) for group, value in choices.items()]
-    try:
-        for experiment in experiments:
-            for key, value in experiment.values.items():
-                in_group = isinstance(value, dict) and value and "id" not in value and key in groups
-                set_to = {(key, part): item for part, item in value.items()} if in_group else {(key,): value}
-                words += [override(path, item) for path, item in set_to.items()]
-    except UnwritableError as error:
-        raise _unreadable(f"{revision}:{name}", str(error)) from error
-    return words
-
-
-def _with_bases(revision: str, leaf: str, folder: Path, found: dict[str, Experiment]) -> dict[str, Experiment]:
-    """The experiments that one builds on at a revision, and then itself."""
-    text = _git(folder, "show", f"{revision}:./experiments/{leaf}.yaml", leaf)
-    with TemporaryDirectory() as temporary:
-        file = Path(temporary, f"{leaf}.yaml")
-        file.write_bytes(text)
-        experiment = experiment_at(file, folder.name)
-    if experiment.problems:
-        shown = f"{revision}:{folder.name}/{leaf}.yaml"
-        raise ConfigError(
-            replace(one, source=str(one.source).replace(str(file), shown).replace(os.path.relpath(file), shown))
-            for one in experiment.problems
-        )
-    for base in experiment.bases:
-        if base not in found:
-            _with_bases(revision, base.partition("/")[2], folder, found)
-    found[experiment.name] = experiment
-    return found
-
-
-def _git(folder: Path, command: str, what: str, leaf: str) -> bytes:
-    try:
-        done = subprocess.run(
-            ["git", command, "--end-of-options", what], cwd=folder, capture_output=True, timeout=30, check=False
-        )
-    except (OSError, subprocess.SubprocessError) as error:
-        raise AppError(f"git cannot be asked for {what}: {error}") from error
-    if done.returncode != 0:
-        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["git gives no reason"]
-        revision = what.partition(":")[0]
-        raise _unreadable(f"{revision}:{folder.name}/{leaf}", lines[0].removeprefix("fatal: "))
-    return done.stdout

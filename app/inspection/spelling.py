@@ -1,6 +1,7 @@
-"""Values as overrides: what the gate reads back from the text is the value again, to the last bit."""
+"""Values as they are typed: what the gate reads back from an override is the value again, to the last bit."""
 
 import re
+from collections.abc import Callable
 from typing import Any, Final
 
 from app.overrides import quoted, read_overrides
@@ -13,6 +14,8 @@ _FURTHER: Final = re.compile(r"[\w-]+", re.ASCII)
 _BARE: Final = re.compile(r"[A-Za-z_.][\w./-]*", re.ASCII)
 _NO_TEXT: Final = ("null", "true", "false", "inf", "nan")
 """What stands for something else than a text where it is not quoted."""
+
+_LONGEST: Final = 60
 
 
 class UnwritableError(AppError):
@@ -45,12 +48,26 @@ def choice(group: Group, value: object) -> str:
 
 def spelt(value: object) -> str:
     """A plain value in the grammar of overrides."""
+    return as_typed(value, _quoted_where_needed)
+
+
+def as_typed(value: object, text: Callable[[str], str] = lambda text: text if text.strip() else repr(text)) -> str:
+    """A plain value for a person to read, as one would type it but for quotes; or with its texts as `text` has them."""
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     if isinstance(value, str):
-        return value if _BARE.fullmatch(value) and value.casefold() not in _NO_TEXT else quoted(value)
+        return text(value)
     if isinstance(value, list | tuple):
-        return f"[{','.join(map(spelt, value))}]"
+        return f"[{','.join(as_typed(item, text) for item in value)}]"
     if isinstance(value, dict):
-        return f"{{{','.join(f'{key}:{spelt(item)}' for key, item in value.items())}}}"
+        return f"{{{', '.join(f'{key}: {as_typed(item, text)}' for key, item in value.items())}}}"
     return repr(value)
+
+
+def shortened(text: str) -> str:
+    """A text that may stand in one line with others."""
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+
+
+def _quoted_where_needed(text: str) -> str:
+    return text if _BARE.fullmatch(text) and text.casefold() not in _NO_TEXT else quoted(text)

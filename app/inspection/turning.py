@@ -19,7 +19,7 @@ from app.schemas.annotations import element_type, field_types
 from app.schemas.plain import secrets_of, to_plain
 from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError, Path
-from app.schemas.registry import Group, Option, group_of, groups, option_of, options
+from app.schemas.registry import Group, Option, group_at, group_of, groups, option_of, options
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
@@ -60,7 +60,11 @@ def overrides_between(before: Side, after: RunConfig) -> list[str]:
 
 
 def _smallest(before: Side, words: list[str], wanted: Mapping[str, Any]) -> list[str]:
-    """The words less all that can be left out: values first, so that choices are kept."""
+    """The words less all that can be left out: values first, so that choices are kept.
+
+    A round composes once for each word, and one that left something out is followed by another. One or two are usual;
+    words that can be left out only after a later one could make it as many as there are words.
+    """
     changed = True
     while changed:
         changed = False
@@ -113,7 +117,7 @@ class _Gathering:
             return
         if isinstance(wanted, SecretStr) or isinstance(before, SecretStr):
             return
-        group = next((group for group in groups.values() if group.path == path), None)
+        group = group_at(path)
         if is_schema(type(wanted)):
             yield from self._part(path, before, wanted, group)
         elif wanted is None and group is not None and group.mount == group.name:
@@ -165,7 +169,7 @@ class _Gathering:
 
     def _anew(self, path: Path, wanted: Any, annotation: Any) -> Iterator[str]:
         """What sets a value whatever was set before it."""
-        group = next((group for group in groups.values() if group.path == path), None)
+        group = group_at(path)
         if isinstance(wanted, dict):
             yield override(path, {})
             for key, item in wanted.items():

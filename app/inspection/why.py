@@ -13,21 +13,22 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
+from app.commands import COMMANDS
 from app.compose import compose
 from app.flags import split
-from app.inspection.facts import as_typed, fields_of
+from app.inspection.facts import fields_of
 from app.inspection.origins import Origin, Origins, value_at
+from app.inspection.spelling import as_typed, shortened
 from app.schemas.annotations import is_secret
 from app.schemas.codes import Code
 from app.schemas.faults import no_such_field
 from app.schemas.plain import MASK
-from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
+from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, parts_of, show
 from app.schemas.registry import groups, leaf_fields
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
 
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
-_LONGEST: Final = 60
+_BRACKETS_CLOSE: Final = re.compile(r"(?:[^\[\]]|\[[^\[\]]*\])*")
 
 
 def answer(words: Sequence[str]) -> str:
@@ -36,7 +37,7 @@ def answer(words: Sequence[str]) -> str:
     Raises:
         ConfigError: when the config is wrong, with its problems, or when it has nothing at the path.
     """
-    _, overrides, names, problems = split(words, {})
+    _, overrides, names, problems = split(words, COMMANDS["why"].flags)
     if len(names) > 1:
         message = "one value is explained at a time: app why PATH [overrides]"
         problems.append(Problem(path="", message=message, source=" ".join(names), code=Code.OVERRIDE))
@@ -98,8 +99,7 @@ class _History:
         """A value as one types it; secrets stay secret."""
         owner = value_at(self.config, path[:-1])
         secret = is_schema(type(owner)) and is_secret(fields_of(owner)[str(path[-1])])
-        text = MASK if secret and value is not None else as_typed(value)
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
+        return MASK if secret and value is not None else shortened(as_typed(value))
 
 
 def _columns(rows: Sequence[Sequence[str]], indent: str) -> Iterator[str]:
@@ -112,11 +112,14 @@ def _path(name: str, config: RunConfig) -> Path:
     """A path as it is typed, with dots or brackets, or the name of a group.
 
     Raises:
-        ConfigError: when the config has nothing there.
+        ConfigError: when it is no path, or the config has nothing there.
     """
-    parts = [bracketed or plain for bracketed, plain in _STEP.findall(name)]
-    if parts and not hasattr(config, parts[0]) and parts[0] in groups:
-        parts[:1] = groups[parts[0]].path
+    parts = parts_of(name)
+    if not parts or not _BRACKETS_CLOSE.fullmatch(name):
+        message = f"'{name}' is no path, as optimizer_spec.lr and callbacks[mine] are"
+        raise ConfigError([Problem(path="", message=message, source=name, code=Code.OVERRIDE)])
+    if not hasattr(config, parts[0]) and parts[0] in groups:
+        parts = (*groups[parts[0]].path, *parts[1:])
     path: list[str | int] = []
     value: Any = config
     for part in parts:

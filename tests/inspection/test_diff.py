@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import app.inspection.sides
+import app.inspection.revisions
 from app.checkpoints.contents import KEY, description
 from app.compose import compose, load_config
 from app.experiments import experiment_names
@@ -25,6 +25,8 @@ from app.schemas.registry import groups, options
 from tests.gate.conftest import Write, experiment, folder
 
 __all__ = ["experiment", "folder"]  # fixtures
+
+WRONG = Path(__file__).parents[1] / "checks" / "wrong"
 
 SHIPPED = ["default", *experiment_names()]
 
@@ -155,14 +157,14 @@ def test_what_differs_is_shown_with_its_type_and_what_to_type() -> None:
 def test_an_option_that_an_experiment_has_set_fields_of_is_put_in_anew() -> None:
     assert diff(["digits/sgd_cosine", "default"]).splitlines()[-2:] == [
         "digits/sgd_cosine becomes default with",
-        "  'optimizer_spec={id:adamw}' scheduler_spec=null",
+        "  'optimizer_spec={id: adamw}' scheduler_spec=null",
     ]
 
 
 def test_what_was_added_can_be_removed() -> None:
     lines = diff(["'callbacks.mine={id: early_stopping}'", "default"]).splitlines()
     assert lines[0] == "callbacks.mine: EarlyStoppingConfig → (none)"
-    assert lines[-1].startswith("  'callbacks={}' 'callbacks.checkpoint={id:checkpoint}' ")
+    assert lines[-1].startswith("  'callbacks={}' 'callbacks.checkpoint={id: checkpoint}' ")
 
 
 def test_with_one_config_it_is_compared_to_the_default() -> None:
@@ -194,17 +196,43 @@ def test_a_secret_is_not_shown() -> None:
     assert text.splitlines()[-1].endswith(" differ in secrets alone, which are not shown")
 
 
+@pytest.mark.usefixtures("folder")
+def test_an_experiment_may_lie_anywhere(experiment: Write, tmp_path: Path) -> None:
+    experiment("trainer: {max_epochs: 5}\noptimizer_spec: {lr: 0.5}\n", "base")
+    file = "mine.yaml"
+    (tmp_path / file).write_text("defaults: [base, {override /optimizer_spec: sgd}]\ntrainer: {min_epochs: 2}\n")
+
+    assert diff(["digits/base", file]).endswith(
+        "\n\ndigits/base becomes mine.yaml with\n  trainer.min_epochs=2 optimizer_spec=sgd\n"
+    )
+    for before, after in (("default", file), (file, "default"), (f"{file} trainer.max_epochs=9", file)):
+        check_turning(side(before), side(after))
+    assert (
+        side(f"{file} trainer.max_epochs=9").config().trainer
+        == load_config(["trainer.max_epochs=9", "trainer.min_epochs=2"]).trainer
+    )
+
+
 @pytest.fixture
 def repository(experiment: Write, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two experiments in a repository, one of them changed since."""
-    monkeypatch.setattr(app.inspection.sides, "task_folders", lambda: {"digits": folder.parent})
+    monkeypatch.setattr(app.inspection.revisions, "task_folders", lambda: {"digits": folder.parent})
     experiment("trainer: {max_epochs: 5}\njoint_loss: {losses: {extra: {id: focal}}}\n", "base")
     experiment("defaults: [base, {override /optimizer_spec: sgd}]\noptimizer_spec: {lr: 0.5}\n")
     experiment("trainer: {max_epoch: 3}\n", "wrong")
     experiment("trainer: !a 3\n", "tag")
     experiment("metrics: 3\n", "number")
+    experiment("defaults: [second]\n", "first")
+    experiment("defaults: [first]\n", "second")
+    experiment("trainer: {max_epochs: 8}\n", "gone")
+    experiment("defaults: [gone]\noptimizer_spec: {lr: 0.5}\n", "heir")
+    (folder / "link.yaml").symlink_to("base.yaml")
+    (folder.parents[1] / "elsewhere").mkdir()
+    (folder.parents[1] / "elsewhere" / "x.yaml").write_text("trainer: {max_epochs: 8}\n")
     for command in ("init -q", "add .", "-c user.name=a -c user.email=a@b -c commit.gpgsign=false commit -qm first"):
         subprocess.run(["git", *command.split()], cwd=folder.parents[1], check=True)
+    (folder / "gone.yaml").unlink()
+    experiment("defaults: [base]\n", "heir")
     experiment("trainer: {max_epochs: 9}\n", "base")
     experiment("defaults: [base, {override /optimizer_spec: sgd}]\noptimizer_spec: {lr: 0.25}\n")
     return folder
@@ -218,24 +246,38 @@ def test_an_experiment_is_compared_to_what_it_was_at_a_revision() -> None:
         "optimizer_spec.lr: float  0.5 → 0.25\n"
         "\n"
         "HEAD:digits/x becomes digits/x with\n"
-        "  'joint_loss.losses={}' 'joint_loss.losses.cross_entropy={id:cross_entropy}' trainer.max_epochs=9"
+        "  'joint_loss.losses={}' 'joint_loss.losses.cross_entropy={id: cross_entropy}' trainer.max_epochs=9"
         " optimizer_spec.lr=0.25\n"
     )
     check_turning(side("digits/x"), side("HEAD:digits/x"))
 
 
 @pytest.mark.usefixtures("repository")
+def test_a_base_that_was_deleted_since_is_as_it_was() -> None:
+    config = side("HEAD:digits/heir").config()
+    assert (config.trainer.max_epochs, config.optimizer_spec.lr) == (8, 0.5)
+    assert side("digits/heir").config().trainer.max_epochs == 9
+
+
+@pytest.mark.usefixtures("repository")
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("HEAD:digits/y", "path 'digits/experiments/y.yaml' does not exist in 'HEAD'   HEAD:digits/y"),
+        ("HEAD:digits/y", "no experiment 'digits/y' at HEAD; did you mean 'digits/x'?   HEAD:digits/y"),
+        ("HEAD:digits/link", "no experiment 'digits/link' at HEAD"),
+        ("HEAD:digits/../../elsewhere/x", "'digits/../../elsewhere/x' is no name of an experiment, <task>/<name>"),
+        ("HEAD:digits/../experiments/x", "'digits/../experiments/x' is no name of an experiment"),
+        ("HEAD:digits", "'digits' is no name of an experiment"),
+        ("HEAD:digits/first", "defaults: builds on itself: digits/first → digits/second → digits/first   HEAD:digits/"),
         ("NOPE:digits/x", "invalid object name 'NOPE'.   NOPE:digits/x"),
         ("HEAD:digit/x", "no task 'digit'; did you mean 'digits'?   HEAD:digit/x"),
         ("HEAD:digits/wrong", "trainer.max_epoch: TrainerConfig has no such field; did you mean 'max_epochs'?"),
         ("HEAD:digits/wrong", "   trainer.max_epoch=3   HEAD:digits/wrong"),
         ("HEAD:digits/number", "metrics cannot be written as an override   HEAD:digits/number"),
         ("HEAD:digits/tag", "trainer: tags are not read, found !a   HEAD:digits/tag.yaml:1:10"),
-        ("--upload-pack=x:digits/x", "no flag --upload-pack; there is    --upload-pack=x:digits/x"),
+        ("-p:digits/x trainer=debug", "no flag -p:digits/x trainer; there is --help"),
+        ("'-p:digits/x' trainer=debug", "nothing is called '-p:digits/x'"),
+        ("--upload-pack=x:digits/x", "no flag --upload-pack; there is --help   --upload-pack=x:digits/x"),
     ],
 )
 def test_what_a_revision_does_not_have_or_has_wrong_is_refused(name: str, message: str) -> None:
@@ -253,8 +295,15 @@ def test_what_a_revision_does_not_have_or_has_wrong_is_refused(name: str, messag
         ([], "expected one config or two: app diff A B"),
         (["digits/mlp optimizer_spec.lrr=1"], "optimizer_spec.lrr: AdamWSpec has no such field; did you mean 'lr'?"),
         (["'optimizer_spec.lr=1"], "cannot be taken apart into words: No closing quotation"),
-        (["."], "holds no config.yaml of a run"),
+        (["."], "holds no config.yaml of a run   ."),
+        ([f"{WRONG}/no.yaml"], "nothing is called"),
+        ([f"{WRONG}/tla201_field.yaml"], "optimizer_spec.lerning_rate: AdamWSpec has no such field"),
         ([__file__], "is no checkpoint"),
+        (["x" * 300], "nothing is called 'xxx"),
+        (["x" * 300 + ".yaml"], "nothing is called 'xxx"),
+        (["~nobody-has-this-name/x"], "nothing is called '~nobody-has-this-name/x'"),
+        ([""], "nothing is called ''; expected an experiment, 'default', a run's folder"),
+        (["default", ""], "nothing is called ''"),
     ],
 )
 def test_what_is_no_config_is_refused(names: list[str], message: str) -> None:

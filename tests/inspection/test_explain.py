@@ -124,10 +124,14 @@ def test_every_path_of_a_run_is_explained() -> None:
         ("optimiser_spec", "optimiser_spec: there is no 'optimiser_spec'; did you mean 'optimizer_spec'?"),
         ("optimizer_spec.lrr", "optimizer_spec.lrr: optimizer_spec has no 'lrr'; did you mean 'lr'?"),
         ("optimizer=sgd", "optimizer: no group 'optimizer'; did you mean 'optimizer_spec'?"),
+        (
+            "module.model_config.backbone=conv",
+            "module.model_config.backbone: is where the choice stands; did you mean 'backbone=conv'?",
+        ),
         ("module=digits/cnm", "module: no option 'digits/cnm'; did you mean 'digits/cnn'?"),
         ("trainer.max_epochs.x", "trainer.max_epochs.x: trainer.max_epochs has no 'x'; there is nothing in it"),
         ("callbacks.early_stopping.patienc", "did you mean 'patience'?"),
-        ("--fields", "no flag --fields"),
+        ("--fields", "no flag --fields; there is --help"),
     ],
 )
 def test_a_slip_of_the_finger_is_refused_with_what_was_meant(word: str, message: str) -> None:

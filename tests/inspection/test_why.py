@@ -7,7 +7,8 @@ import torch
 from app.checkpoints.contents import KEY, description
 from app.compose import compose
 from app.experiments import experiment_names
-from app.inspection.origins import MISSING, Origins, value_at
+from app.inspection.facts import ABSENT
+from app.inspection.origins import Origins, value_at
 from app.inspection.why import answer, leaves
 from app.schemas.plain import to_plain
 from app.schemas.presets import with_presets
@@ -176,6 +177,24 @@ def test_what_is_not_there_is_refused_with_what_was_meant(path: str, message: st
     assert str(refused.value) == message
 
 
+@pytest.mark.parametrize("path", ["", "[", ".", "callbacks[checkpoint", "callbacks]x[", "callbacks[checkpoint]]"])
+def test_a_path_whose_brackets_do_not_close_is_refused(path: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        answer([path])
+    assert str(refused.value).startswith(f"'{path}' is no path, as optimizer_spec.lr and callbacks[mine] are")
+
+
+def test_brackets_hold_what_a_dot_would_take_apart() -> None:
+    assert answer(["callbacks[checkpoint].monitor"]) == answer(["callbacks.checkpoint.monitor"])
+    words = ["optimizer_spec.params={.net: {lr: 0.5}}"]
+    assert why("optimizer_spec.params[.net].lr", *words).startswith("optimizer_spec.params[.net].lr = 0.5\n")
+
+
+def test_a_flag_that_is_not_known_is_refused_with_what_there_is() -> None:
+    with pytest.raises(ConfigError, match="no flag --nosuch; there is --help"):
+        answer(["--nosuch", "optimizer_spec.lr"])
+
+
 def test_a_wrong_config_is_refused_with_its_problems() -> None:
     with pytest.raises(ConfigError, match=r"optimizer_spec\.lr: expected a number above 0, found 'fast'"):
         answer(["optimizer_spec.lr", "optimizer_spec.lr=fast"])
@@ -215,7 +234,7 @@ def test_the_last_step_of_every_value_is_what_holds(words: list[str]) -> None:
         if last.kind == "choice":  # none chosen, or several of which none is there
             assert value_at(plain, path) in (None, {}), dotted(path)
             continue
-        assert value_at(written, path) in (MISSING, last.value), dotted(path)
+        assert value_at(written, path) in (ABSENT, last.value), dotted(path)
         if "${" not in str(last.value):
             assert value_at(plain, path) == last.value, dotted(path)
         if last.kind in ("default", "preset"):
