@@ -2,14 +2,11 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from app.experiments import experiment_names, merge, read_experiment, with_bases
 from app.schemas.problems import Path
 from app.schemas.registry import Group
-
-STORED: Final = ("checkpoint", "resume_path")
-"""What names a checkpoint, whose config takes the defaults' place."""
 
 
 @dataclass(kw_only=True)

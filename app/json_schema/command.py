@@ -1,20 +1,22 @@
-"""`app schema [task …]`: writes the JSON Schema of each task's experiments, for editors."""
+"""`app schema [task …]`: writes the JSON Schema of each task's experiments, for editors.
+
+With `--check` nothing is written, and a file that is out of date is an error.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from app.commands import COMMANDS
 from app.experiments import experiment_names
-from app.flags import Flag, split
+from app.flags import split
 from app.json_schema.document import document
 from app.schemas.codes import Code
-from app.schemas.problems import ConfigError, Problem, did_you_mean
+from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, shown_path
 from app.tasks import task_folders
 
 HEADER: Final = "# yaml-language-server: $schema=../experiments.schema.json"
 """The line of an experiment by which editors find the file."""
-
-FLAGS: Final = {"--check": Flag()}
 
 
 def answer(words: Sequence[str]) -> str:
@@ -24,8 +26,9 @@ def answer(words: Sequence[str]) -> str:
 
     Raises:
         ConfigError: for words that are no tasks, and with `--check` for files that are out of date.
+        AppError: when a file cannot be written.
     """
-    flags, overrides, names, problems = split(words, FLAGS)
+    flags, overrides, names, problems = split(words, COMMANDS["schema"].flags)
     folders = task_folders()
     for word in (*overrides, *names):
         if word not in folders:
@@ -37,7 +40,7 @@ def answer(words: Sequence[str]) -> str:
     if "--check" in flags:
         if stale := [task for task in tasks if is_stale(task)]:
             raise ConfigError(_stale(task) for task in stale)
-        return "\n".join(f"{_shown(schema_file(task))} is up to date" for task in tasks)
+        return "\n".join(f"{shown_path(schema_file(task))} is up to date" for task in tasks)
     return "\n".join(line for task in tasks for line in (_write(task), *_without_header(task)))
 
 
@@ -54,26 +57,25 @@ def is_stale(task: str) -> bool:
 
 def _stale(task: str) -> Problem:
     message = f"is not what the schemas and experiments give now; to write it anew: app schema {task}"
-    return Problem(path=_shown(schema_file(task)), message=message, code=Code.LAYOUT)
+    return Problem(path=shown_path(schema_file(task)), message=message, code=Code.LAYOUT)
 
 
 def _write(task: str) -> str:
     file, text = schema_file(task), document(task)
     if file.is_file() and file.read_text(encoding="utf-8") == text:
-        return f"{_shown(file)} is up to date"
-    file.write_text(text, encoding="utf-8")
-    return f"wrote {_shown(file)}"
+        return f"{shown_path(file)} is up to date"
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AppError(f"cannot write {shown_path(file)}: {error.strerror}") from error
+    return f"wrote {shown_path(file)}"
 
 
 def _without_header(task: str) -> list[str]:
     folder = task_folders()[task] / "experiments"
     files = [folder / f"{name.partition('/')[2]}.yaml" for name in experiment_names() if name.startswith(f"{task}/")]
     return [
-        f"{_shown(file)} has no line '{HEADER}'"
+        f"{shown_path(file)} has no line '{HEADER}'"
         for file in files
         if HEADER not in file.read_text(encoding="utf-8", errors="replace").splitlines()
     ]
-
-
-def _shown(file: Path) -> str:
-    return str(file.relative_to(Path.cwd()) if file.is_relative_to(Path.cwd()) else file)

@@ -4,19 +4,18 @@ A mapping in an experiment either changes a part that is there, and may name any
 takes all that has no default: what has an `id`, an entry of a mapping, an element of a list.
 """
 
-import dataclasses
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, Final, cast
+from typing import Final
 
 from app.choices import check_choice
 from app.json_schema.choices import ALWAYS, NEVER, named
 from app.json_schema.types import INTERPOLATION, Json, of_type
 from app.schemas.annotations import field_types
-from app.schemas.descriptions import sentences, summary
+from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.expectations import expected
 from app.schemas.registry import Group, Option, group_of, options
-from app.schemas.schema import import_path, is_schema
+from app.schemas.schema import import_path, is_schema, known_defaults, required_fields
 
 _PART: Final[Json] = {
     "type": ["object", "string"],
@@ -79,19 +78,16 @@ class Definitions:
     def field(self, cls: type, name: str, preset: Mapping[str, object], *, anew: bool) -> Json:
         """One field of a schema."""
         annotation = field_types(cls)[name]
-        field = next(field for field in dataclasses.fields(cast(Any, cls)) if field.name == name)
-        factory = field.default_factory
-        missing = field.default is dataclasses.MISSING and factory is dataclasses.MISSING
-        default = None if missing else field.default if factory is dataclasses.MISSING else factory()
-        there = not anew and (name in preset or is_schema(type(default)))
+        starts = {**known_defaults(cls), **preset}
+        there = not anew and (name in preset or is_schema(type(starts.get(name))))
 
         def part(cls: type, *, listed: bool) -> Json:
             # An entry of a mapping may be there already, of an option that cannot be told; a list is always set whole.
             return self.part(cls, anew=anew or listed or not (there or group_of(cls)))
 
-        takes, default = expected(annotation), preset.get(name, default)
+        takes = expected(annotation)
         known: Json = {}
-        if not (missing and name not in preset) and not is_schema(type(default)):
+        if name in starts and not is_schema(type(default := starts[name])):
             takes += f"; {json.dumps(default, ensure_ascii=False)} by default"
             known = {} if default is None else {"default": default}  # which editors fail to insert as a text
         described = {"description": f"{sentences(cls).get(name, '')}\n\nTakes {takes}.".strip(), **known}
@@ -120,7 +116,7 @@ class Definitions:
 
     def _anew(self, option: Option) -> Json:
         fields = self._fields_of(option, anew=True)
-        needed = [name for name in required(option.schema) if name not in option.preset]
+        needed = [name for name in required_fields(option.schema) if name not in option.preset]
         return {"allOf": [fields, {"required": needed}]} if needed else fields
 
     def _fields_of(self, option: Option, *, anew: bool) -> Json:
@@ -140,11 +136,11 @@ class Definitions:
 
     def _fixed(self, cls: type, *, anew: bool) -> Json:
         made = self._part(cls, {}, anew=anew)
-        return {**made, "required": required(cls)} if anew and required(cls) else made
+        return {**made, "required": required_fields(cls)} if anew and required_fields(cls) else made
 
     def _differs_anew(self, cls: type) -> bool:
         annotations = field_types(cls).values()
-        return bool(required(cls)) or any(is_schema(member) for member in annotations)
+        return bool(required_fields(cls)) or any(is_schema(member) for member in annotations)
 
     def _once(self, name: str, make: Callable[[], Json]) -> Json:
         name = name.replace("/", ".")  # which would lead into what it names
@@ -167,15 +163,6 @@ def inside(made: Json) -> Json:
     return {"type": ["object", "string"], "allOf": [made]}
 
 
-def required(cls: type) -> list[str]:
-    """The fields of a schema that have no default."""
-    return [
-        field.name
-        for field in dataclasses.fields(cast(Any, cls))
-        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    ]
-
-
 def _has_own_id(option: Option) -> bool:
     return "id" in field_types(option.schema)
 
@@ -190,8 +177,3 @@ def _with_summary(option: Option) -> Json:
 
 def _id_is(name: str) -> Json:
     return {"type": "object", "properties": {"id": named(name)}, "required": ["id"]}
-
-
-def first_paragraph(text: str) -> str:
-    """What a docstring says first, on one line."""
-    return " ".join(text.partition("\n\n")[0].split())

@@ -12,14 +12,16 @@ from typing import Final
 
 from app.choices import check_choice
 from app.json_schema.choices import NEVER, all_of, negated, when, within
-from app.json_schema.definitions import Definitions, first_paragraph, inside, required
-from app.json_schema.outcomes import NAME, Outcomes
+from app.json_schema.definitions import Definitions, inside
+from app.json_schema.outcomes import Outcomes
 from app.json_schema.types import Json, of_type
 from app.schemas.annotations import field_types
-from app.schemas.descriptions import sentences, summary
+from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.problems import Path
 from app.schemas.registry import Group, Option, groups, options
 from app.schemas.run import RunConfig, groups_in_order
+from app.schemas.schema import required_fields
+from app.schemas.validation import NAME
 from app.tasks import import_task_configs
 
 _NO_NAME: Final = f"^(?!{NAME}$)"
@@ -154,7 +156,7 @@ class _Document:
 
     def _needed(self, option: Option, path: Path) -> Iterator[Json]:
         """What an option cannot do without, where nothing but the file itself can set it."""
-        needed = [name for name in required(option.schema) if name not in option.preset]
+        needed = [name for name in required_fields(option.schema) if name not in option.preset]
         if needed:
             found = {"if": {"not": {"required": ["id"]}}, "then": {"required": needed}}
             condition = all_of(self.outcomes.chosen(option.group, option.name), self.outcomes.alone)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterable
 from typing import Any, Final, cast
 
-from app.json_schema.bases import STORED, Base, bases_of
+from app.json_schema.bases import Base, bases_of
 from app.json_schema.choices import ALWAYS, NEVER, all_of, any_of, builds_on, chooses, negated
 from app.json_schema.definitions import Definitions
 from app.json_schema.types import Json
@@ -13,9 +13,8 @@ from app.schemas.module import ModuleConfig
 from app.schemas.registry import Group, Option, groups
 from app.schemas.run import DEFAULT_OPTIONS
 from app.schemas.schema import is_schema
-
-NAME: Final = "[A-Za-z][A-Za-z0-9_]*"
-"""What an entry of a group of several may be called."""
+from app.schemas.validation import NAME
+from app.stored_config import STORED
 
 _FEW: Final = 4
 

@@ -8,9 +8,9 @@ from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, ge
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import SecretStr
 
-from app.schemas.constraints import DeviceName, Duration
+from app.schemas.constraints import DEVICE, DURATION, DeviceName, Duration
 from app.schemas.expectations import expected
-from app.schemas.schema import is_schema
+from app.schemas.schema import MISSING, is_schema
 
 Json = dict[str, Any]
 """A JSON Schema, or a part of one."""
@@ -19,8 +19,8 @@ INTERPOLATION: Final = r"\$\{"
 """What a text has in it that stands for another value, or is made with one."""
 
 _PATTERNS: Final[Mapping[object, tuple[str, str]]] = {
-    get_args(Duration)[1]: (r"^[0-9]{1,6}:[0-9]{2}:[0-9]{2}:[0-9]{2}$", "a length of time as 'DD:HH:MM:SS'"),
-    get_args(DeviceName)[1]: (r"^(cpu|cuda|mps|xla|xpu)(:[0-9]{1,4})?$", "a device such as 'cpu' or 'cuda:1'"),
+    get_args(Duration)[1]: (f"^{DURATION}$", "a length of time as 'DD:HH:MM:SS'"),
+    get_args(DeviceName)[1]: (f"^{DEVICE}$", "a device such as 'cpu' or 'cuda:1'"),
 }
 """What the validators of texts look for; what other ones look for, only the gate knows."""
 
@@ -107,7 +107,7 @@ def _member(member: Any, limits: tuple[Any, ...], part: Part, listed: bool) -> J
 
 def _text(limits: tuple[Any, ...]) -> Json:
     shortest = [limit.min_length for limit in limits if isinstance(limit, MinLen)]
-    form: Json = {"not": {"const": "???"}}
+    form: Json = {"not": {"const": MISSING}}
     for pattern, meaning in (_PATTERNS[limit] for limit in limits if limit in _PATTERNS):
         form = {"pattern": f"{pattern}|{INTERPOLATION}", "patternErrorMessage": f"expected {meaning}, or ${{…}}"}
     return {"type": "string", **form, **({"minLength": max(shortest)} if shortest else {})}

@@ -28,7 +28,8 @@ from app.schemas.model_paths import nested
 from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
 _PROTOCOLS: Final[Mapping[str, str | None]] = {
@@ -161,11 +162,15 @@ class CheckpointConfig(CallbackConfig):
             known = did_you_mean(protocol, _PROTOCOLS) or f"; known: {', '.join(_PROTOCOLS)}"
             yield "dirpath", f"no files can be written to {protocol}://{known}"
             return
-        package = _PROTOCOLS[protocol]
-        if package is not None and find_spec(package) is None:
-            yield "dirpath", f"{protocol}:// needs the package {package}, which is not installed"
         if self.save_last == "link" and protocol != "file":
             yield "save_last", f"'link' cannot be made at {protocol}://; set it to true, which writes a copy"
+
+    @rule("dirpath", code=Code.ENVIRONMENT)
+    def _package_is_installed(self) -> Iterator[Finding]:
+        protocol, is_address, _ = (self.dirpath or "").partition("://")
+        package = _PROTOCOLS.get(protocol) if is_address else None
+        if package is not None and find_spec(package) is None:
+            yield "dirpath", f"{protocol}:// needs the package {package}, which is not installed"
 
     @remark(Code.UNUSED)
     def _the_best_are_kept(self) -> Iterator[Finding]:
@@ -535,7 +540,7 @@ class DeviceStatsConfig(CallbackConfig):
     cpu_stats: bool | None = None
     """Whether to log the CPU's figures, which need the package psutil; null does so when training runs on the CPU."""
 
-    @rule("cpu_stats")
+    @rule("cpu_stats", code=Code.ENVIRONMENT)
     def _psutil_is_installed(self) -> Iterator[Finding]:
         if self.cpu_stats is not False and find_spec("psutil") is None:
             yield "cpu_stats", "the CPU's figures need psutil (pip install psutil); false logs a GPU's figures alone"

@@ -8,7 +8,8 @@ from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.model_paths import bare, is_within
 from app.schemas.problems import Path
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 FIELD: Final = "load_checkpoint"
 """Where the config stands in a run's."""

@@ -1,7 +1,7 @@
 """The narrow types that schema fields are made of: numbers with their ranges, texts with their shape."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Final
 
 from annotated_types import Ge, Gt, Le, Lt, MinLen
 from pydantic import AfterValidator
@@ -38,10 +38,13 @@ Seed = Annotated[int, Ge(0), Le(2**32 - 1)]
 
 NonEmptyText = Annotated[str, MinLen(1)]
 
+DURATION: Final = "[0-9]{1,6}:[0-9]{2}:[0-9]{2}:[0-9]{2}"
+DEVICE: Final = "(cpu|cuda|mps|xla|xpu)(:[0-9]{1,4})?"
+
 
 def duration_fault(text: str) -> str | None:
     """What is wrong with a length of time, or None when it is written as `DD:HH:MM:SS`."""
-    if re.fullmatch(r"\d{1,6}:\d\d:\d\d:\d\d", text, re.ASCII):
+    if re.fullmatch(DURATION, text):
         return None
     return f"expected a length of time as 'DD:HH:MM:SS' (days, hours, minutes, seconds), found {text!r}"
 
@@ -53,7 +56,7 @@ def _duration(text: str) -> str:
 
 
 def _device(text: str) -> str:
-    if not re.fullmatch(r"(cpu|cuda|mps|xla|xpu)(:\d{1,4})?", text, re.ASCII):
+    if not re.fullmatch(DEVICE, text):
         raise ValueError(f"expected a device such as 'cpu', 'cuda' or 'cuda:1', found {text!r}")
     return text
 

@@ -9,7 +9,8 @@ from app.schemas.codes import Code
 from app.schemas.constraints import NonNegativeFloat, NonNegativeInt, PositiveInt, Seed
 from app.schemas.phases import Split
 from app.schemas.registry import group
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 from app.schemas.task import TaskConfig
 
 

@@ -35,6 +35,11 @@ def sentences(schema: type) -> Mapping[str, str]:
     return {name: found.sentence for name, found in definitions(schema).items() if found.sentence}
 
 
+def first_paragraph(text: str) -> str:
+    """What a docstring says first, on one line."""
+    return " ".join(text.partition("\n\n")[0].split())
+
+
 @cache
 def definitions(schema: type) -> Mapping[str, Definition]:
     """Every field of a schema, where it was last written down."""

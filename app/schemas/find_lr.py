@@ -6,7 +6,8 @@ from typing import Annotated
 from annotated_types import Ge
 
 from app.schemas.constraints import NonEmptyText, PositiveFloat
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 
 @schema

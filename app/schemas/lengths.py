@@ -16,6 +16,7 @@ from app.schemas.callbacks import (
     GradientNormConfig,
 )
 from app.schemas.problems import Path
+from app.schemas.rules import Finding
 from app.schemas.schedulers import (
     ChainedSchedulerSpec,
     ConstantLRSpec,
@@ -31,7 +32,6 @@ from app.schemas.schedulers import (
     SequentialLRSpec,
     StepLRSpec,
 )
-from app.schemas.schema import Finding
 from app.schemas.trainer import TrainerConfig
 
 
@@ -87,11 +87,33 @@ def happens_beyond(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConf
             yield from _impatient(callback, trainer, ("callbacks", name, "patience"))
 
 
-def validated_beyond(trainer: TrainerConfig) -> Iterator[Finding]:
+def most_batches(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> int | None:
+    """Batches that training cannot exceed, as far as that is known without the data."""
+    accumulating = [one for one in callbacks.values() if isinstance(one, GradientAccumulationConfig)]
+    of_step = [trainer.accumulate_grad_batches, *(size for one in accumulating for size in one.scheduling.values())]
+    of_epoch = trainer.overfit_batches or trainer.limit_train_batches
+    limits = [trainer.max_steps * max(of_step)] if trainer.max_steps >= 0 else []
+    if trainer.max_epochs >= 0 and type(of_epoch) is int:
+        limits.append(trainer.max_epochs * of_epoch)
+    return min(limits, default=None)
+
+
+def never_validated(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> tuple[int, int] | None:
+    """The batches after which the first validation would come, and those after which the run ends before that."""
+    interval, last = trainer.val_check_interval, most_batches(callbacks, trainer)
+    if type(interval) is int and last and last < interval and not trainer.fast_dev_run:
+        return interval, last
+    return None
+
+
+def validated_beyond(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> Iterator[Finding]:
     """Validation and logging that never come."""
     every, steps = trainer.check_val_every_n_epoch, trainer.most_steps()
     if trainer.fast_dev_run:
         return
+    if (batches := never_validated(callbacks, trainer)) and trainer.limit_val_batches != 0:
+        found = f"the run ends after {batches[1]} batches, before the first validation, after {batches[0]}"
+        yield ("trainer", "val_check_interval"), found
     if every is not None and 0 < trainer.max_epochs < every and trainer.limit_val_batches != 0:
         found = f"the run ends after {trainer.max_epochs} epochs, before the first validation, after {every}"
         yield ("trainer", "check_val_every_n_epoch"), found
@@ -142,7 +164,8 @@ def _impatient(callback: EarlyStoppingConfig, trainer: TrainerConfig, path: Path
     """Patience that outlasts the run; a check is a validation, of which there may be several in an epoch."""
     every = trainer.check_val_every_n_epoch
     others = (callback.stopping_threshold, callback.divergence_threshold)
-    if trainer.max_epochs <= 0 or every is None or trainer.val_check_interval not in (None, 1.0) or any(others):
+    stops_for_others = any(other is not None for other in others)
+    if trainer.max_epochs <= 0 or every is None or trainer.val_check_interval not in (None, 1.0) or stops_for_others:
         return
     checks = trainer.max_epochs if callback.check_on_train_epoch_end else trainer.max_epochs // every
     if 0 < checks <= callback.patience:

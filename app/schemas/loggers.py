@@ -18,7 +18,8 @@ from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 _NOT_IN_PROJECTS: Final = frozenset("/\\#?%:")
 _MLFLOW_SCHEMES: Final = ("sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
@@ -74,7 +75,7 @@ class TensorBoardLoggerConfig(LoggerConfig):
                 f"expected the end of a file's name, without slashes, found {self.filename_suffix!r}",
             )
 
-    @rule()
+    @rule(code=Code.ENVIRONMENT)
     def _package_is_installed(self) -> Iterator[Finding]:
         if find_spec("tensorboard") is None:
             yield (), missing_extra("TensorBoard", "tensorboard")
@@ -130,7 +131,7 @@ class WandbLoggerConfig(LoggerConfig):
     api_key: SecretStr | None = None
     """Key of the account; null takes WANDB_API_KEY, else the one that `wandb login` stored."""
 
-    @rule()
+    @rule(code=Code.ENVIRONMENT)
     def _package_is_installed(self) -> Iterator[Finding]:
         if find_spec("wandb") is None:
             yield (), "Weights & Biases needs the package wandb, which is not installed; type: pip install wandb"
@@ -143,7 +144,7 @@ class WandbLoggerConfig(LoggerConfig):
         elif self.project is not None and len(self.project) > 128:
             yield "project", f"expected at most 128 characters, found {len(self.project)}"
 
-    @rule("mode", "api_key", "base_url")
+    @rule("mode", "api_key", "base_url", code=Code.ENVIRONMENT)
     def _online_has_a_key(self) -> Iterator[Finding]:
         if self.mode == "online" and not has_wandb_key(self):
             yield "mode", "'online' needs a key; type `wandb login` or set WANDB_API_KEY, or use 'offline'"
@@ -206,7 +207,7 @@ class MLFlowLoggerConfig(LoggerConfig):
     tracking_token: SecretStr | None = None
     """Token for the server; null takes MLFLOW_TRACKING_TOKEN."""
 
-    @rule()
+    @rule(code=Code.ENVIRONMENT)
     def _package_is_installed(self) -> Iterator[Finding]:
         if find_spec("mlflow") is None:
             yield (), missing_extra("MLflow", "mlflow")

@@ -9,8 +9,9 @@ from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.model_paths import nested
 from app.schemas.optimizers import LBFGSSpec, OptimizerSpec
 from app.schemas.problems import Path, did_you_mean, one_of
+from app.schemas.rules import Finding, rule
 from app.schemas.schedulers import SchedulerSpec, scheduler_fits_optimizer
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.schema import schema
 from app.schemas.trainer import TrainerConfig
 
 _STRATEGIES: Final = ("auto", "ddp", "single_device")

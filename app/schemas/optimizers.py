@@ -26,7 +26,8 @@ from app.schemas.constraints import (
 )
 from app.schemas.problems import Path, did_you_mean, dotted
 from app.schemas.registry import group, leaf_fields, register
-from app.schemas.schema import Finding, fill, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import fill, schema
 
 Betas = tuple[Momentum, Momentum]
 """Decay rates of Adam's two running averages: of the gradient, and of its square."""

@@ -9,7 +9,8 @@ from annotated_types import MinLen
 from app.schemas.constraints import NonEmptyText
 from app.schemas.phases import PHASES, Phase
 from app.schemas.problems import AppError, did_you_mean
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 
 @schema

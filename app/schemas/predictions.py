@@ -6,9 +6,11 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
+from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.loggers import missing_extra
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 
 @schema
@@ -37,7 +39,7 @@ class PredictionsConfig:
             if self.outputs is not None and name in self.outputs[:place]:
                 yield ("outputs", place), f"names {name} twice"
 
-    @rule("format")
+    @rule("format", code=Code.ENVIRONMENT)
     def package_is_installed(self) -> Iterator[Finding]:
         """Predictions that cannot be written must not be made."""
         if self.format == "parquet" and find_spec("pyarrow") is None:

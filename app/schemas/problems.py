@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+from pathlib import Path as FilePath
 
 from app.schemas.codes import Code
 
@@ -11,6 +12,27 @@ Path = tuple[str | int, ...]
 """Where a value stands in a config: field names, mapping keys and list positions, outermost first."""
 
 _PART = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
+
+
+class FileSource(str):
+    """Where something stands in a file, as text: `file:line:column`, or the file alone where it is about all of it."""
+
+    __slots__ = ("column", "file", "line")
+
+    file: str
+    line: int
+    """Counted from 1, as the column is; both are 0 where there is none."""
+
+    column: int
+
+    def __new__(cls, file: str, line: int = 0, column: int = 0) -> "FileSource":
+        """The text, made of its parts."""
+        made = super().__new__(cls, f"{file}:{line}:{column}" if line else file)
+        made.file, made.line, made.column = file, line, column
+        return made
+
+    def __getnewargs__(self) -> tuple[str, int, int]:  # type: ignore[override]  # what pickle gives to `__new__`
+        return self.file, self.line, self.column
 
 
 class AppError(Exception):
@@ -28,7 +50,7 @@ class Problem:
     """What was found and what would be right."""
 
     source: str | None = None
-    """Where it was set: `file:line:column`, or the override as it was typed; None for a schema's default."""
+    """Where it was set: a `FileSource`, or the override as it was typed; None for a schema's default."""
 
     code: Code = Code.CONFLICT
     """What kind of problem it is."""
@@ -70,6 +92,12 @@ def dotted(path: Path) -> str:
         else:
             text += f".{part}" if text else part
     return text
+
+
+def shown_path(file: FilePath) -> str:
+    """A file as a user in the current folder would name it."""
+    whole, here = file.absolute(), FilePath.cwd()
+    return str(whole.relative_to(here) if whole.is_relative_to(here) else whole)
 
 
 def parts_of(path: str) -> tuple[str, ...]:

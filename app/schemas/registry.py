@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from app.schemas.problems import Path
 from app.schemas.schema import import_path, initial_values, is_schema
 
 T = TypeVar("T")
@@ -99,8 +100,13 @@ class Options(Mapping[str, dict[str, Option]]):
         """Know an option, of a group that is known."""
         named = self._registered[option.group.name]
         assert option.name not in named, f"{option.group.name}={option.name} is registered twice"
+        first = self._by_schema.setdefault(import_path(option.schema), option)
+        assert first.target == option.target, (
+            f"{option.group.name}={option.name} has the schema of {first.group.name}={first.name}, but another target,"
+            f" and a config of it could not say which; give it one of its own:"
+            f" class <Name>({option.schema.__name__})"
+        )
         named[option.name] = option
-        self._by_schema.setdefault(import_path(option.schema), option)
         for tell in self._followers:
             tell(option)
 
@@ -159,8 +165,9 @@ def group(
 def register(group: str, name: str, *, target: str, **preset: object) -> Callable[[type[T]], type[T]]:
     """Register a schema as the option `name` of `group`.
 
-    `target` is the import path of the live class. `preset` changes defaults for this option alone, so that one
-    schema can serve several: `register("trainer", "gpu", target=..., accelerator="gpu")(TrainerConfig)`.
+    `target` is the import path of the live class, the same for all options of a schema. `preset` changes defaults for
+    this option alone, so that one schema can serve several:
+    `register("trainer", "gpu", target=..., accelerator="gpu")(TrainerConfig)`.
     """
 
     def add(schema: type[T]) -> type[T]:
@@ -186,6 +193,11 @@ def option_at(path: object) -> Option | None:
 def group_of(base: type) -> Group | None:
     """The group whose options derive from `base`, when `base` is a group's base."""
     return next((group for group in groups.values() if group.base is base), None)
+
+
+def group_at(path: Path) -> Group | None:
+    """The group whose choice stands at this path of a run's config."""
+    return next((group for group in groups.values() if group.path == path), None)
 
 
 def starting_values(schema: type) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from app.schemas.codes import Code
 from app.schemas.faults import Fault
-from app.schemas.problems import Path, did_you_mean, dotted, first_line, show
+from app.schemas.problems import Path, did_you_mean, dotted, first_line, parts_of, show
 
 UNRESOLVED: Final = object()
 """Stands in a resolved tree where an interpolation could not be resolved; the fault is already noted."""
@@ -28,10 +28,9 @@ DEEPEST_LEVEL: Final = 10
 LONGEST_CHAIN: Final = 10
 """Interpolations that lead to interpolations."""
 
-_REFERENCE = re.compile(r"\$\{(\.*[A-Za-z_]\w*(?:\.\w+)*)\}", re.ASCII)
+REFERENCE: Final = re.compile(r"\$\{(\.*[A-Za-z_]\w*(?:\.\w+)*)\}", re.ASCII)
 """What needs no grammar to be read, and is nearly all that configs hold: a path, and nothing around it."""
 
-_STEP = re.compile(r"\[([^\]]*)\]|([^.\[\]]+)")
 _TEXT: Final = ("configValue", "DEFAULT_MODE")
 _ELEMENT: Final = ("singleElement", "VALUE_MODE")
 _THERE_IS: Final = "there is ${path.to.a.value}, ${oc.env:NAME} and ${oc.decode:${oc.env:NAME}}"
@@ -58,6 +57,10 @@ def references(tree: dict[str, Any], path: Path, text: str) -> list[Path]:
 
 class _StopError(Exception):
     """An interpolation has no value; its message says why, and is empty when that is noted elsewhere already."""
+
+    def __init__(self, message: str = "", code: Code = Code.INTERPOLATION) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 class _Resolver:
@@ -87,13 +90,14 @@ class _Resolver:
 
     def _text(self, path: Path, text: str) -> object:
         self._chain += 1
+        code = Code.INTERPOLATION
         try:
             if self._chain > LONGEST_CHAIN:
                 message = f"more than {LONGEST_CHAIN} interpolations lead on from one to the next"
             else:
                 return _evaluate(text, lambda reference: self.follow(path, reference))
         except _StopError as stop:
-            message = str(stop)
+            message, code = str(stop), stop.code
         except SyntaxError:
             message = f"{show(text)} is no interpolation; {_THERE_IS}"
         except (ValueError, RecursionError) as error:
@@ -101,7 +105,7 @@ class _Resolver:
         finally:
             self._chain -= 1
         if message:
-            self.faults.append(Fault(path, message, code=Code.INTERPOLATION))
+            self.faults.append(Fault(path, message, code=code))
         return UNRESOLVED
 
     def follow(self, path: Path, reference: str) -> object:
@@ -143,7 +147,7 @@ def _evaluate(text: str, follow: Callable[[str], object], rule: tuple[str, str] 
     """The value of a text, its interpolations looked up by `follow`."""
     if len(text) > LONGEST_TEXT or bracket_depth(text) > DEEPEST_LEVEL:
         raise _StopError(f"{show(text)} is too long or too deep for a text that interpolates")
-    if plain := _REFERENCE.fullmatch(text):
+    if plain := REFERENCE.fullmatch(text):
         return follow(plain[1])
     from app.schemas.interpolation_grammar import evaluate  # imports OmegaConf, which takes a while and most do without
 
@@ -155,7 +159,7 @@ def _call(name: str, args: tuple[object, ...], args_str: tuple[str, ...]) -> obj
     if name == "oc.env" and len(args) in (1, 2):
         value = os.environ.get(str(args[0]), args[1] if len(args) == 2 else UNRESOLVED)
         if value is UNRESOLVED:
-            raise _StopError(f"the environment has no variable {args_str[0]}")
+            raise _StopError(f"the environment has no variable {args_str[0]}", Code.ENVIRONMENT)
         return value
     if name == "oc.decode" and len(args) == 1:
         text = args[0]
@@ -174,7 +178,7 @@ def _target(path: Path, reference: str) -> Path:
     if dots > len(path):
         raise _StopError(f"'${{{reference}}}' leads out of the config: {dots} dots, {len(path)} levels deep")
     start = path[: len(path) - dots] if dots else ()
-    return start + tuple(bracketed or plain for bracketed, plain in _STEP.findall(name))
+    return start + parts_of(name)
 
 
 def _step(node: object, part: str | int) -> str | int | None:

@@ -12,7 +12,7 @@ from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.find_lr import FindLRConfig
-from app.schemas.lengths import ends_too_early, happens_beyond, scheduled_beyond, validated_beyond
+from app.schemas.lengths import ends_too_early, happens_beyond, never_validated, scheduled_beyond, validated_beyond
 from app.schemas.loggers import LoggerConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.metrics.metric import MetricConfig
@@ -31,13 +31,14 @@ from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import Path, did_you_mean, dotted, one_of
 from app.schemas.registry import Group, groups, option_of, options
 from app.schemas.resolution import resolve
+from app.schemas.rules import Finding, remark, rule
 from app.schemas.schedulers import (
     CosineAnnealingLRSpec,
     ReduceLROnPlateauSpec,
     SchedulerSpec,
     scheduler_fits_optimizer,
 )
-from app.schemas.schema import Finding, is_schema, remark, rule, schema
+from app.schemas.schema import is_schema, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
 from app.schemas.task_fit import misfits
@@ -264,6 +265,30 @@ class RunConfig:
             instead = "trainer.check_val_every_n_epoch=1"
         else:
             return
+        yield from self._watching_validation(why, instead)
+
+    @rule(
+        "trainer.val_check_interval",
+        "trainer.max_steps",
+        "trainer.max_epochs",
+        "trainer.limit_train_batches",
+        "trainer.overfit_batches",
+        "trainer.accumulate_grad_batches",
+        "trainer.fast_dev_run",
+        "callbacks",
+        "scheduler_spec",
+        "optimizers",
+        code=Code.MONITOR,
+    )
+    def monitored_validation_comes_in_time(self) -> Iterator[Finding]:
+        """Counted in batches, the first validation may come after the last of them."""
+        trainer = self.trainer
+        in_epochs = trainer.limit_val_batches == 0 or 0 < trainer.max_epochs < (trainer.check_val_every_n_epoch or 1)
+        if not in_epochs and (batches := never_validated(self.callbacks, trainer)):
+            why = f"trainer.val_check_interval is {batches[0]}, of {batches[1]} batches"
+            yield from self._watching_validation(why, f"trainer.val_check_interval={batches[1]}")
+
+    def _watching_validation(self, why: str, instead: str) -> Iterator[Finding]:
         for path, part in self._monitoring():
             monitor = str(getattr(part, "monitor", None))
             if monitor.startswith("val/") and (part is self.task or monitor != self.task.monitor):
@@ -344,7 +369,7 @@ class RunConfig:
             if spec is not None:
                 yield from scheduled_beyond(spec, self.trainer, (*path, "scheduler_spec"))
         yield from happens_beyond(self.callbacks, self.trainer)
-        yield from validated_beyond(self.trainer)
+        yield from validated_beyond(self.callbacks, self.trainer)
         steps = self.trainer.most_steps()
         for name, optimizer in self.optimizers.items():
             if steps and optimizer.every_n_steps > steps and not self.trainer.fast_dev_run:

@@ -31,7 +31,8 @@ from app.schemas.constraints import (
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import Path
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 Rates = PositiveFloat | Annotated[tuple[PositiveFloat, ...], MinLen(1)]
 """One learning rate, or one for each parameter group in their order."""

@@ -1,4 +1,4 @@
-"""`@schema` makes a class a checked dataclass; `@rule` states what must hold between its fields.
+"""`@schema` makes a class a checked dataclass.
 
 A schema is keyword-only, knows no other fields than its own, never coerces a value into another type, and is checked
 when it is made and on every assignment. Whatever is wrong with it comes back as one `ConfigError`.
@@ -6,7 +6,7 @@ when it is made and on every assignment. Whatever is wrong with it comes back as
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from functools import cache, partial
 from typing import Any, Final, TypeVar, cast, dataclass_transform
 
@@ -17,11 +17,9 @@ from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.faults import Fault, faults_of, no_such_field
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
+from app.schemas.rules import broken_rules
 
 S = TypeVar("S")
-Finding = tuple[str | Path, str]
-"""What a rule yields: the path below the schema it judges (dotted, or as parts where a key holds dots); the message."""
-Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[Finding]])
 
 _CONFIG = ConfigDict(
     strict=True,  # neither "5" nor true is a number, and 5 is not a text
@@ -32,6 +30,9 @@ _CONFIG = ConfigDict(
 
 MISSING: Final = "???"
 """What stands in a tree for a value that somebody has to give, as OmegaConf writes it."""
+
+MADE_FROM_OTHERS: Final = object()
+"""Stands for the default of a field that is made from the fields before it."""
 
 schemas: dict[str, type] = {}
 """Every schema by its import path: the only classes that a stored config can name."""
@@ -55,50 +56,6 @@ def schema(cls: type[S]) -> type[S]:
     made.__signature__ = _Signature()
     schemas[import_path(made)] = made
     return cast(type[S], made)
-
-
-def rule(*reads: str, code: Code = Code.CONFLICT) -> Callable[[Rule], Rule]:
-    """Mark a method that yields a `Finding` for everything wrong between the fields it reads.
-
-    `reads` are dotted paths below the schema. A rule is passed over while one of them is itself wrong: judging a
-    value that the user has to change anyway would only add noise.
-    """
-
-    def mark(method: Rule) -> Rule:
-        vars(method).update(reads=tuple(tuple(path.split(".")) for path in reads), code=code)
-        return method
-
-    return mark
-
-
-def remark(code: Code) -> Callable[[Rule], Rule]:
-    """Mark a method that yields a `Finding` for what may run, and is probably not what was meant.
-
-    The gate does not look at it: `remarks` does, on a config that has passed.
-    """
-
-    def mark(method: Rule) -> Rule:
-        vars(method)["remarks"] = code
-        return method
-
-    return mark
-
-
-def remarks(config: object, path: Path = ()) -> Iterator[Fault]:
-    """What the remarks of a schema object, and of all that are in it, find; it stands at `path`."""
-    items: Iterable[tuple[str | int, object]] = ()
-    if isinstance(config, dict):
-        items = config.items()
-    elif isinstance(config, tuple):
-        items = enumerate(config)
-    elif is_schema(cls := type(config)):
-        for method in _marked(cast(type, cls), "remarks"):
-            for found, message in method(config):
-                below = tuple(found.split(".")) if isinstance(found, str) else found
-                yield Fault((*path, *below), message, code=method.remarks)
-        items = vars(config).items()
-    for key, value in items:
-        yield from remarks(value, (*path, key))
 
 
 def is_schema(annotation: object) -> bool:
@@ -128,12 +85,12 @@ def fill(instance: Any, values: Mapping[str, object], bad: Collection[Path] = ()
     cls: type = type(instance)
     kept = {name: frozen(value) for name, value in values.items()}
     faults: list[Fault] = []
-    defaults = _defaults(cls)
+    defaults = known_defaults(cls)
     if all(name in defaults and _same(value, defaults[name]) for name, value in kept.items()):
         others = [field for field in dataclasses.fields(instance) if field.name not in kept]
         if all(field.name in defaults for field in others):
             # A part that nobody has changed is right, as a test makes sure; making a validator for it takes longest.
-            vars(instance).update(kept, **{field.name: _default(field) for field in others})
+            vars(instance).update(kept, **{field.name: default_of(field) for field in others})
             return list(broken_rules(instance, bad)), True
     validator = _validator(cls)
     try:
@@ -151,40 +108,39 @@ def fill(instance: Any, values: Mapping[str, object], bad: Collection[Path] = ()
     return faults, True
 
 
-def broken_rules(instance: Any, bad: Collection[Path] = (), *, about: str | None = None) -> Iterator[Fault]:
-    """What the schema's rules find wrong; only the rules that read the field `about`, when it is given."""
-    cls: type = type(instance)
-    for method in _marked(cls, "reads"):
-        reads: tuple[Path, ...] = method.reads
-        if any(_overlap(path, read) for path in bad for read in reads):
-            continue
-        if about is None or any(read[0] == about for read in reads):
-            for path, message in method(instance):
-                where = tuple(path.split(".")) if isinstance(path, str) else path
-                yield Fault(where, message, reads, code=method.code)
+def default_of(field: dataclasses.Field[Any]) -> object:
+    """What a field starts from: `dataclasses.MISSING` where a value is needed, `MADE_FROM_OTHERS` where others tell."""
+    factory = field.default_factory
+    if factory is dataclasses.MISSING:
+        return field.default
+    return MADE_FROM_OTHERS if _takes_others(cast(Any, factory)) else factory()
+
+
+def required_fields(cls: type) -> list[str]:
+    """The fields of a schema that need a value."""
+    return [
+        field.name
+        for field in dataclasses.fields(cast(Any, cls))
+        if field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
+    ]
 
 
 def initial_values(cls: type) -> dict[str, object]:
     """The fields of a schema with what they start from, `MISSING` where a value is needed."""
-    return {field.name: _defaults(cls).get(field.name, MISSING) for field in dataclasses.fields(cast(Any, cls))}
+    return {field.name: known_defaults(cls).get(field.name, MISSING) for field in dataclasses.fields(cast(Any, cls))}
 
 
 @cache
-def _defaults(cls: type) -> Mapping[str, object]:
-    """The values that fields start from, of all that start from one whatever the others are."""
-    fields = (field for field in dataclasses.fields(cast(Any, cls)) if not _starts_from_others(field))
-    return {field.name: frozen(_default(field)) for field in fields}
+def known_defaults(cls: type) -> Mapping[str, object]:
+    """What fields start from, of all that start from something whatever the others are."""
+    starts = {field.name: default_of(field) for field in dataclasses.fields(cast(Any, cls))}
+    unknown = (dataclasses.MISSING, MADE_FROM_OTHERS)
+    return {name: frozen(value) for name, value in starts.items() if not any(value is each for each in unknown)}
 
 
-def _starts_from_others(field: dataclasses.Field[Any]) -> bool:
-    factory = field.default_factory
-    if factory is dataclasses.MISSING:
-        return field.default is dataclasses.MISSING
+@cache
+def _takes_others(factory: Any) -> bool:
     return not isinstance(factory, type) and bool(inspect.signature(factory).parameters)
-
-
-def _default(field: dataclasses.Field[Any]) -> object:
-    return field.default if field.default_factory is dataclasses.MISSING else field.default_factory()
 
 
 def _same(value: object, other: object) -> bool:
@@ -291,14 +247,3 @@ def _parameter(field: dataclasses.Field[Any]) -> inspect.Parameter:
     elif default is dataclasses.MISSING:
         default = inspect.Parameter.empty
     return inspect.Parameter(field.name, inspect.Parameter.KEYWORD_ONLY, annotation=field.type, default=default)
-
-
-@cache
-def _marked(cls: type, mark: str) -> tuple[Any, ...]:
-    """The methods that `rule` or `remark` marked."""
-    members = {name: member for base in reversed(cls.__mro__) for name, member in vars(base).items()}
-    return tuple(member for member in members.values() if hasattr(member, mark))
-
-
-def _overlap(one: Path, other: Path) -> bool:
-    return all(left == right for left, right in zip(one, other, strict=False))

@@ -16,7 +16,7 @@ from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
 from app.schemas.outputs import OutputMapping
 from app.schemas.problems import Path, one_of, show
-from app.schemas.schema import Finding
+from app.schemas.rules import Finding
 from app.schemas.task import TaskConfig, TaskKind
 
 TARGET: Final = "target"
@@ -36,14 +36,14 @@ def misfits(
     """What speaks against a loss, a metric or the number of a head's scores; paths are those of the run's config."""
     yield from _of_head(task, module, [*joint_loss.losses.values(), *task.fixed_metrics().values(), *metrics.values()])
     for tag, loss in joint_loss.losses.items():
-        if _of_the_task(loss):
+        if of_the_task(loss):
             yield from _of_loss(("joint_loss", "losses", tag), loss, task)
     for name, metric in metrics.items():
-        if _of_the_task(metric):
+        if of_the_task(metric):
             yield from _of_metric(("metrics", name), metric, task, module)
 
 
-def _of_the_task(config: OutputMapping) -> bool:
+def of_the_task(config: OutputMapping) -> bool:
     """Whether the model's usual scores are compared with the task's own target."""
     outputs = config.output_of().values()
     return TARGET in outputs and not SCORES.isdisjoint(outputs)
@@ -91,7 +91,7 @@ def _of_head(task: TaskConfig, module: ModuleConfig, computed: list[LossConfig |
     # A yes or no has one score, or two.
     if task.kind == "binary" or count is None or count == task.num_classes:
         return
-    if "logits" in getattr(head, "outputs", ()) and any(map(_of_the_task, computed)):
+    if "logits" in getattr(head, "outputs", ()) and any(map(of_the_task, computed)):
         yield (*path, "num_classes"), f"expected {task.num_classes}, as the task has, found {show(count)}"
 
 

@@ -27,7 +27,8 @@ from app.schemas.constraints import (
 from app.schemas.expectations import expected
 from app.schemas.problems import one_of, show
 from app.schemas.registry import group, register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 Accelerator = Literal["auto", "cpu", "gpu", "cuda", "mps", "tpu"]
 
@@ -288,14 +289,17 @@ class TrainerConfig:
             found = show(self.val_check_interval)
             yield "val_check_interval", f"with check_val_every_n_epoch=null, expected {wanted}, found {found}"
 
-    @rule("val_check_interval", "limit_train_batches", "limit_val_batches", "check_val_every_n_epoch")
+    @rule(
+        "val_check_interval", "limit_train_batches", "overfit_batches", "limit_val_batches", "check_val_every_n_epoch"
+    )
     def _the_epoch_reaches_the_interval(self) -> Iterator[Finding]:
-        interval, limit = self.val_check_interval, self.limit_train_batches
+        name = "overfit_batches" if self.overfit_batches else "limit_train_batches"
+        interval, limit = self.val_check_interval, getattr(self, name)
         if self.check_val_every_n_epoch is None or self.limit_val_batches == 0:
             return
         if isinstance(interval, int) and isinstance(limit, int) and 0 < limit < interval:
             hint = "set check_val_every_n_epoch=null to count batches across epochs"
-            yield "val_check_interval", f"{interval} is more than limit_train_batches, {limit}; {hint}"
+            yield "val_check_interval", f"{interval} is more than {name}, {limit}; {hint}"
 
     @rule("overfit_batches", "limit_train_batches", "limit_val_batches", code=Code.UNUSED)
     def _overfitting_sets_its_own_limits(self) -> Iterator[Finding]:
@@ -390,7 +394,7 @@ class TrainerConfig:
             if self.plugins.count(plugin) > 1:
                 yield "plugins", f"names {plugin} twice"
 
-    @rule("strategy", "accelerator", "precision", "profiler", "plugins", "model_registry")
+    @rule("strategy", "accelerator", "precision", "profiler", "plugins", "model_registry", code=Code.ENVIRONMENT)
     def _packages_are_installed(self) -> Iterator[Finding]:
         wanted = {
             "strategy": "deepspeed" if _family(self.strategy) == "deepspeed" else None,

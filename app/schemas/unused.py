@@ -16,8 +16,8 @@ from app.schemas.losses.joint import JointLossConfig
 from app.schemas.module import ModuleConfig
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.problems import Path
+from app.schemas.rules import Finding
 from app.schemas.schedulers import CyclicLRSpec, OneCycleLRSpec, SchedulerSpec
-from app.schemas.schema import Finding
 from app.schemas.trainer import TrainerConfig
 
 _STOPPING: Final = (EarlyStoppingConfig, SpikeDetectionConfig, TimerConfig)

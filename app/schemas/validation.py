@@ -16,16 +16,17 @@ from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
 from app.schemas.registry import Group, group_of, leaf_fields, option_at, options
 from app.schemas.resolution import UNRESOLVED, resolve
-from app.schemas.schema import fill, import_path, is_schema, schemas
+from app.schemas.schema import MISSING, fill, import_path, is_schema, schemas
 
 T = TypeVar("T")
 
 RESERVED: Final = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "_convert_"})
 """Keys with which Hydra would call things. Only the registry sets `_target_`; users choose options."""
 
-_NAME = re.compile(r"[A-Za-z]\w*", re.ASCII)
+NAME: Final = "[A-Za-z][A-Za-z0-9_]*"
+"""What an entry of a group of several may be called, as a pattern."""
+
 _BAD: Final = object()
-_MISSING: Final = "???"
 
 
 class Sources:
@@ -165,7 +166,7 @@ class _Reader:
         if value is UNRESOLVED:
             return _BAD
         if isinstance(value, str):
-            if value == _MISSING:
+            if value == MISSING:
                 return self._fault(path, f"needs a value: {expected(annotation)}", Code.MISSING)
             if not _is_text(value):
                 return self._fault(path, "contains characters that no text has")
@@ -250,7 +251,7 @@ def _not_chosen(group: Group, name: str, item: object, chosen: list[str]) -> str
     if is_schema(type(item)) or name in chosen:
         return None
     if isinstance(item, dict) and "id" in item:
-        return None if _NAME.fullmatch(name) else f"expected a name of letters, digits and _, found {show(name)}"
+        return None if re.fullmatch(NAME, name) else f"expected a name of letters, digits and _, found {show(name)}"
     if name not in options[group.name]:
         meant = did_you_mean(name, options[group.name])
         own = "; a name of your own needs an id: {id: <option>}" if not meant else ""

@@ -6,7 +6,7 @@ import pytest
 
 from app.json_schema import command
 from app.json_schema.command import HEADER, answer
-from app.schemas.problems import ConfigError
+from app.schemas.problems import AppError, ConfigError
 
 SHOWN = "digits/experiments.schema.json"
 
@@ -40,6 +40,15 @@ def test_a_new_experiment_makes_the_file_stale(task: Path) -> None:
         f"{SHOWN}: is not what the schemas and experiments give now; to write it anew: app schema digits"
     )
     assert not command.schema_file("digits").read_text().count('"new"')
+
+
+def test_a_file_that_cannot_be_written_is_said_to_be_so(task: Path) -> None:
+    file = task / "experiments.schema.json"
+    file.mkdir()
+
+    with pytest.raises(AppError) as caught:
+        answer([])
+    assert str(caught.value) == f"cannot write {SHOWN}: Is a directory"
 
 
 def test_words_that_are_no_tasks_are_refused_at_once(task: Path) -> None:

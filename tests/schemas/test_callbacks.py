@@ -29,7 +29,7 @@ from app.schemas.callbacks import (
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import Option, options
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 
 BEST: dict[str, Any] = {"monitor": "val/loss", "mode": "min"}
 

@@ -5,7 +5,7 @@ import pytest
 from app.compose import load_config
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, dotted
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 
 IN_STEPS = ["trainer.max_epochs=-1", "trainer.max_steps=100"]
 """The only length in steps that is known without the data."""
@@ -60,6 +60,19 @@ LIMITS: list[tuple[list[str], str, object, object]] = [
     (["callbacks=[ema]", *IN_STEPS], "callbacks.ema.update_every_n_steps", 100, 101),
     (["callbacks=[gradient_norm]", *IN_STEPS], "callbacks.gradient_norm.every_n_steps", 100, 101),
     (["task.monitor=train/loss"], "trainer.check_val_every_n_epoch", 20, 21),
+    (["task.monitor=train/loss", *IN_STEPS], "trainer.val_check_interval", 100, 101),
+    (
+        ["task.monitor=train/loss", "trainer.accumulate_grad_batches=3", *IN_STEPS],
+        "trainer.val_check_interval",
+        300,
+        301,
+    ),
+    (
+        ["task.monitor=train/loss", "trainer.limit_train_batches=5", "trainer.check_val_every_n_epoch=null"],
+        "trainer.val_check_interval",
+        100,
+        101,
+    ),
     (IN_STEPS, "trainer.log_every_n_steps", 100, 101),
 ]
 
@@ -85,6 +98,14 @@ def test_a_run_of_unknown_length_or_for_a_trial_reaches_everything(
     unknown = ["trainer.max_epochs=-1", "trainer.max_steps=-1", "trainer.max_time='00:01:00:00'"]
     assert late(*known, f"{path}={too_late}", *unknown) == {}
     assert late(*words, f"{path}={too_late}", "trainer.limit_train_batches=null", "trainer.fast_dev_run=true") == {}
+
+
+def test_batches_whose_gradients_a_callback_adds_up_are_counted() -> None:
+    """A step takes as many of them as it says, so that validation may come in time."""
+    words = ["task.monitor=train/loss", "callbacks=[gradient_accumulation]", *IN_STEPS]
+    words.append("callbacks.gradient_accumulation.scheduling={0: 1, 4: 8}")
+    assert late(*words, "trainer.val_check_interval=800") == {}
+    assert late(*words, "trainer.val_check_interval=801").keys() == {"trainer.val_check_interval"}
 
 
 def test_entries_of_mappings_are_named_one_by_one() -> None:
@@ -124,6 +145,7 @@ def test_patience_is_not_judged_where_a_threshold_may_stop_the_run() -> None:
     impatient = ["callbacks=[early_stopping]", "callbacks.early_stopping.patience=30"]
     assert late(*impatient) != {}
     assert late(*impatient, "callbacks.early_stopping.stopping_threshold=0.1") == {}
+    assert late(*impatient, "callbacks.early_stopping.divergence_threshold=0.0") == {}
     assert late(*impatient, "trainer.val_check_interval=0.25") == {}
 
 

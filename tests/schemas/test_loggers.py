@@ -22,7 +22,7 @@ from app.schemas.loggers import (
 from app.schemas.plain import to_plain
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 
 
 @pytest.fixture(autouse=True)

@@ -34,7 +34,8 @@ from app.schemas.losses.torch_losses import (
 )
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import Option, options
-from app.schemas.schema import remarks, schema
+from app.schemas.rules import remarks
+from app.schemas.schema import schema
 
 
 def message_of(override: Any, *arguments: Any, **values: Any) -> str:

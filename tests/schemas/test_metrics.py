@@ -46,7 +46,8 @@ from app.schemas.metrics.retrieval import RetrievalPrecisionConfig, RetrievalRec
 from app.schemas.metrics.segmentation import DiceScoreConfig, MeanIoUConfig
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options, register
-from app.schemas.schema import import_path, remarks, schema
+from app.schemas.rules import remarks
+from app.schemas.schema import import_path, schema
 from tests.metrics.cases import Case, default_cases
 
 MODULES: Final = (

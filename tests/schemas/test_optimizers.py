@@ -29,7 +29,7 @@ from app.schemas.optimizers import (
 )
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import Option, leaf_fields, options
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 
 OURS = {"params", "paramwise", "filter_requires_grad"}
 SHARED_BY_GROUPS = {

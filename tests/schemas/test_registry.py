@@ -4,7 +4,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from app.compose import prepare
+from app.composing_with_hydra import register_all
 from app.schemas.annotations import field_types
 from app.schemas.config_store import node
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
@@ -15,7 +15,7 @@ from app.schemas.trainer import TrainerConfig
 
 @pytest.fixture(autouse=True)
 def _prepared() -> None:
-    prepare()
+    register_all()
 
 
 def test_every_option_is_a_schema_of_its_group() -> None:
@@ -50,6 +50,17 @@ def test_a_node_names_schemas_only_and_never_a_live_class() -> None:
             found = targets(OmegaConf.to_container(node(option.schema, **option.preset), resolve=False))
             assert found
             assert all(option_at(target) is not None for target in found)
+
+
+def test_options_of_one_schema_have_one_target() -> None:
+    """A config is an object of the schema, and leads to the live class by that alone."""
+    with pytest.raises(AssertionError) as refused:
+        register("optimizer_spec", "another", target="torch.optim.SGD")(AdamWSpec)
+    assert str(refused.value) == (
+        "optimizer_spec=another has the schema of optimizer_spec=adamw, but another target, and a config of it could"
+        " not say which; give it one of its own: class <Name>(AdamWSpec)"
+    )
+    assert "another" not in options["optimizer_spec"]
 
 
 def test_options_are_found_by_object_and_by_path() -> None:

@@ -8,7 +8,7 @@ from app.compose import load_config
 from app.schemas.codes import Code
 from app.schemas.problems import Path
 from app.schemas.registry import options
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 from tests.gate.test_corpus import as_it_is
 
 OPTIONS = [

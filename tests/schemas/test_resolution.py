@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from app.schemas.interpolation_grammar import evaluate
-from app.schemas.resolution import _REFERENCE, _TEXT, LARGEST_TREE, UNRESOLVED, resolve
+from app.schemas.resolution import _TEXT, LARGEST_TREE, REFERENCE, UNRESOLVED, resolve
 
 
 def resolved(tree: dict[str, Any]) -> dict[str, Any]:
@@ -68,7 +68,7 @@ def test_an_interpolation_stands_for_its_value(text: str, value: object, monkeyp
 )
 def test_a_plain_reference_is_read_as_the_grammar_reads_it(reference: str) -> None:
     text = f"${{{reference}}}"
-    plain = _REFERENCE.fullmatch(text)
+    plain = REFERENCE.fullmatch(text)
     assert plain is not None
     assert evaluate(text, _TEXT, lambda followed: f"at {followed}", lambda *_: None) == f"at {plain[1]}"
 

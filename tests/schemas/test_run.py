@@ -36,6 +36,11 @@ WRONG: list[tuple[list[str], str, str]] = [
         "task.monitor",
         "never runs: trainer.check_val_every_n_epoch is 30, of 20 epochs",
     ),
+    (
+        ["trainer.max_steps=10", "trainer.max_epochs=-1", "trainer.val_check_interval=11"],
+        "task.monitor",
+        "never runs: trainer.val_check_interval is 11, of 10 batches; type trainer.val_check_interval=10",
+    ),
     ([COSINE, "scheduler_spec.T_max=3"], "scheduler_spec.T_max", "ends after 3 epochs of 20"),
     (
         [COSINE, "scheduler_spec.interval=step", "trainer.max_steps=100"],

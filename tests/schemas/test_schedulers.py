@@ -12,6 +12,7 @@ from app.schemas.codes import Code
 from app.schemas.optimizers import AdamWSpec, LBFGSSpec, OptimizerSpec, ParamGroupSpec, SGDSpec
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
+from app.schemas.rules import remarks
 from app.schemas.schedulers import (
     ChainedSchedulerSpec,
     CompositeSpec,
@@ -29,7 +30,6 @@ from app.schemas.schedulers import (
     StepLRSpec,
     scheduler_fits_optimizer,
 )
-from app.schemas.schema import remarks
 
 LIGHTNINGS = {"interval", "frequency", "monitor", "strict"}
 NOT_DESCRIBABLE = {"LambdaLR", "MultiplicativeLR"}

@@ -10,14 +10,15 @@ from typing import Any, Literal
 import pytest
 from pydantic_core import ArgsKwargs
 
-from app.compose import prepare
 from app.schemas.annotations import field_types
 from app.schemas.callbacks import CallbackConfig
 from app.schemas.constraints import PositiveFloat, PositiveInt
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
-from app.schemas.schema import Finding, _defaults, _validator, is_abstract, is_schema, rule, schema, schemas
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import _validator, is_abstract, is_schema, known_defaults, schema, schemas
+from app.tasks import import_task_configs
 
 
 @schema
@@ -195,13 +196,13 @@ def test_the_error_survives_pickling() -> None:
 
 def test_the_defaults_of_every_schema_are_right() -> None:
     """They are taken as they are, so that a part nobody has changed costs nothing to check."""
-    prepare()
+    import_task_configs()
     for named in options.values():
         assert named
     found = 0
     for cls in {path: cls for path, cls in schemas.items() if path.startswith("app.")}.values():
         fields: dict[str, Any] = {field.name: field for field in dataclasses.fields(cls)}
-        defaults = dict(_defaults(cls))
+        defaults = dict(known_defaults(cls))
         if is_abstract(cls) or fields.keys() != defaults.keys():
             continue
         _validator(cls).validate_python(ArgsKwargs((), defaults), self_instance=object.__new__(cls))

@@ -5,7 +5,7 @@ import pytest
 from app.compose import load_config
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, dotted
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 from app.schemas.seed import SeedParams
 
 

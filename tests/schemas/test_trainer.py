@@ -8,7 +8,7 @@ from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, dotted
 from app.schemas.registry import options
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 from app.schemas.trainer import LEFT_OUT, OWN_DEFAULTS, TrainerConfig
 
 
@@ -61,6 +61,11 @@ BROKEN: list[tuple[dict[str, Any], str, str]] = [
         {"val_check_interval": 20, "limit_train_batches": 10},
         "val_check_interval",
         "20 is more than limit_train_batches, 10; set check_val_every_n_epoch=null to count batches across epochs",
+    ),
+    (
+        {"val_check_interval": 20, "overfit_batches": 10},
+        "val_check_interval",
+        "20 is more than overfit_batches, 10; set check_val_every_n_epoch=null to count batches across epochs",
     ),
     (
         {"overfit_batches": 3, "limit_train_batches": 0.5},

@@ -5,7 +5,7 @@ import pytest
 from app.compose import load_config
 from app.schemas.codes import Code
 from app.schemas.problems import dotted
-from app.schemas.schema import remarks
+from app.schemas.rules import remarks
 
 VAL_ONLY = "joint_loss.losses.smooth={id: cross_entropy, phases: [val]}"
 NO_LOSS_ON_VAL = ["module.compute_loss_on_valid=false", "task.monitor=train/loss"]

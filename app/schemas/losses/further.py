@@ -7,7 +7,8 @@ from app.schemas.constraints import NonNegativeFloat, OpenShare, PositiveFloat
 from app.schemas.losses.loss import LossConfig
 from app.schemas.losses.torch_losses import Factors, Reduction
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 from app.schemas.task import TaskKind
 
 

@@ -9,7 +9,8 @@ from app.schemas.codes import Code
 from app.schemas.losses.loss import LossConfig
 from app.schemas.phases import PHASES, Phase
 from app.schemas.problems import show
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 _TAG: Final = re.compile(r"[A-Za-z]\w*", re.ASCII)
 

@@ -25,7 +25,8 @@ from app.schemas.constraints import PositiveFloat
 from app.schemas.outputs import OutputMapping
 from app.schemas.problems import one_of
 from app.schemas.registry import group
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 _FORMS: Final[Mapping[str, str]] = {
     "log_probabilities": "are normalised already, and logarithms",

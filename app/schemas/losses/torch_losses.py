@@ -18,7 +18,8 @@ from app.schemas.constraints import (
 )
 from app.schemas.losses.loss import LossConfig
 from app.schemas.registry import register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 LEFT_OUT: Final = {
     "NLLLoss2d": "an old name of NLLLoss",

@@ -16,7 +16,8 @@ from app.schemas.metrics.metric import MetricConfig, each
 from app.schemas.phases import Mode
 from app.schemas.problems import show
 from app.schemas.registry import register
-from app.schemas.schema import Finding, remark, rule, schema
+from app.schemas.rules import Finding, remark, rule
+from app.schemas.schema import schema
 
 Kind = Literal["binary", "multiclass", "multilabel"]
 KindWithoutLabels = Literal["binary", "multiclass"]

@@ -20,7 +20,8 @@ from app.schemas.metrics.classification import (
 from app.schemas.metrics.metric import MetricConfig, each
 from app.schemas.phases import Mode
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 AtLeastTwo = Annotated[int, Ge(2), Le(LARGEST_INT)]
 Thresholds = AtLeastTwo | Annotated[tuple[Probability, ...], MinLen(1)] | None

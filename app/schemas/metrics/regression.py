@@ -13,7 +13,8 @@ from app.schemas.constraints import NonNegativeInt, PositiveInt
 from app.schemas.metrics.metric import MetricConfig, each
 from app.schemas.phases import Mode
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 Exponent = Annotated[float, Ge(1)]
 

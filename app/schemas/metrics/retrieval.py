@@ -12,7 +12,8 @@ from app.schemas.constraints import Fraction, PositiveInt, Probability
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.phases import Mode
 from app.schemas.registry import register
-from app.schemas.schema import Finding, remark, schema
+from app.schemas.rules import Finding, remark
+from app.schemas.schema import schema
 
 EmptyTargetAction = Literal["neg", "pos", "skip", "error"]
 

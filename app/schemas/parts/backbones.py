@@ -8,11 +8,13 @@ from typing import Annotated
 
 from annotated_types import Ge, MinLen
 
+from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
 from app.schemas.parts.kinds import BackboneConfig
 from app.schemas.problems import show
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 
 @register("backbone", "small_resnet", target="app.models.small_resnet.SmallResNet")
@@ -101,7 +103,7 @@ class TimmConfig(BackboneConfig):
     image_size: tuple[PositiveInt, PositiveInt] | None = None
     """Height and width of the images, for models made for one size, such as vision transformers; null is timm's."""
 
-    @rule()
+    @rule(code=Code.ENVIRONMENT)
     def _package_is_installed(self) -> Iterator[Finding]:
         if find_spec("timm") is None:
             yield (), "needs the package timm: pip install timm, and the torchvision that goes with the torch installed"

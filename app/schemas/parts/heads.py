@@ -10,7 +10,8 @@ from app.schemas.constraints import NonEmptyText, PartialShare, PositiveFloat, P
 from app.schemas.parts.kinds import HeadConfig, option_name
 from app.schemas.problems import did_you_mean, one_of
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 _TASKS_CLASSES = {"num_classes": "${task.num_classes}"}
 

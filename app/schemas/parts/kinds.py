@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import ClassVar
 
 from app.schemas.registry import group, option_of
-from app.schemas.schema import Finding, schema
+from app.schemas.rules import Finding
+from app.schemas.schema import schema
 
 
 @group("backbone", mount="module.model_config.backbone", families=("app.schemas.parts.backbones",))

@@ -8,7 +8,8 @@ from annotated_types import MinLen
 from app.schemas.constraints import PositiveInt
 from app.schemas.parts.kinds import NeckConfig
 from app.schemas.registry import register
-from app.schemas.schema import Finding, schema
+from app.schemas.rules import Finding
+from app.schemas.schema import schema
 
 
 @register("neck", "fpn", target="app.models.fpn.FPN")

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from app.schemas.parts.kinds import BackboneConfig, HeadConfig, NeckConfig, PoolingConfig, option_name
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 
 
 @schema

@@ -15,7 +15,8 @@ from app.schemas.module import ModuleConfig
 from app.schemas.parts.parts import PartsConfig
 from app.schemas.phases import Mode
 from app.schemas.registry import register
-from app.schemas.schema import Finding, rule, schema
+from app.schemas.rules import Finding, rule
+from app.schemas.schema import schema
 from app.schemas.task import TaskConfig
 
 Dropout = Annotated[float, Ge(0), Lt(1)]
