@@ -12,6 +12,7 @@ from inspect import cleandoc
 from typing import Any, cast
 
 import app
+from app.command_rules import problems_for
 from app.commands import COMMANDS, commands_help
 from app.completion import answer as complete_line
 from app.compose import Composed, compose, compose_sweep
@@ -24,7 +25,6 @@ from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, o
 from app.schemas.registry import options
 from app.schemas.run import groups_in_order
 from app.tasks import import_task_configs
-from app.unfit import unfit
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -54,8 +54,8 @@ def _run(arguments: list[str]) -> int:
     known = COMMANDS[command]
     if known.answer is not None:
         return _answer(known.answer, arguments)
-    if known.further:
-        command = _with_its_word(command, known.further, arguments)
+    if known.subcommands:
+        command = _with_subcommand(command, known.subcommands, arguments)
     flags, overrides, names, problems = split(arguments, known.flags)
     if problems := [*problems, *map(_stray, names)]:
         raise ConfigError(problems)
@@ -126,11 +126,11 @@ def _help() -> str:
     return text
 
 
-def _with_its_word(command: str, further: Sequence[str], arguments: list[str]) -> str:
+def _with_subcommand(command: str, subcommands: Sequence[str], arguments: list[str]) -> str:
     """A command of two words, the second of them taken off the arguments."""
     found = arguments.pop(0) if arguments else ""
-    if found not in further:
-        there_is = did_you_mean(found, further) or f": {one_of(further)}"
+    if found not in subcommands:
+        there_is = did_you_mean(found, subcommands) or f": {one_of(subcommands)}"
         raise ConfigError([Problem(path="", message=f"app {command} needs a second word{there_is}", source=found)])
     return f"{command} {found}"
 
@@ -139,7 +139,7 @@ def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Compo
     """The configs of all jobs, each of them right for the command."""
     jobs = compose_sweep(overrides) if sweep else [compose(overrides)]
     for job in jobs:
-        if problems := list(unfit(command, job.config)):
+        if problems := list(problems_for(command, job.config)):
             raise ConfigError(problems)
     return jobs
 

@@ -7,7 +7,7 @@ from app.schemas.problems import Problem, dotted
 from app.schemas.run import RunConfig
 
 
-def unfit(command: str, config: RunConfig) -> Iterator[Problem]:
+def problems_for(command: str, config: RunConfig) -> Iterator[Problem]:
     """What keeps a command from taking the config."""
     if command in ("test", "predict"):
         if config.checkpoint is None:

@@ -4,29 +4,31 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from app.checks.diagnostics import Format
 from app.flags import Flag
-from app.schemas.codes import Code
 
-Named = Literal["experiments", "configs", "values", "options"]
-"""What words behind a command that are no overrides may name: two `configs` are compared, a `value` is explained."""
+Named = Literal["experiments", "configs", "values", "options", "tasks"]
+"""What words behind a command that are no overrides may name: two `configs` are compared, a `value` is explained.
+
+Of `options` and `tasks` a command takes the names alone, and no overrides.
+"""
 
 HYDRA_FLAGS: Final[Mapping[str, Flag]] = {
     "--help": Flag(short="-h"),
     "--version": Flag(),
-    "--cfg": Flag(short="-c", values=("job", "hydra", "all")),
+    "--cfg": Flag(short="-c", takes_value=True, choices=("job", "hydra", "all")),
     "--resolve": Flag(),
-    "--package": Flag(short="-p", values=()),
+    "--package": Flag(short="-p", takes_value=True),
     "--run": Flag(short="-r"),
     "--multirun": Flag(short="-m"),
     "--shell-completion": Flag(short="-sc"),
-    "--info": Flag(short="-i", values=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")),
+    "--info": Flag(
+        short="-i", takes_value=True, choices=("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+    ),
 }
 """Hydra's flags that work here. The rest would read configs from elsewhere, or run pickles."""
 
 HELP: Final[Mapping[str, Flag]] = {"--help": Flag(short="-h")}
-
-FORMATS: Final = ("text", "json", "github", "sarif")
-"""How `app check` writes what it found."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +38,7 @@ class Command:
     summary: str
     """What it does, for the help."""
 
-    further: Sequence[str] = ()
+    subcommands: Sequence[str] = ()
     """Words of which one has to follow it."""
 
     flags: Mapping[str, Flag] = field(default_factory=lambda: HYDRA_FLAGS)
@@ -58,8 +60,8 @@ COMMANDS: Final[Mapping[str, Command]] = {
             **HELP,
             "--types": Flag(),
             "--shapes": Flag(),
-            "--format": Flag(values=FORMATS),
-            "--explain": Flag(values=tuple(Code)),
+            "--format": Flag(takes_value=True, choices=tuple(Format)),
+            "--explain": Flag(takes_value=True),
             "--multirun": Flag(short="-m"),
         },
         named="experiments",
@@ -67,7 +69,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     ),
     "show": Command(
         summary="print the composed config; --python as the typed Python it stands for",
-        flags={**HELP, "--python": Flag(), "--resolve": Flag(), "--package": Flag(short="-p", values=())},
+        flags={**HELP, "--python": Flag(), "--resolve": Flag(), "--package": Flag(short="-p", takes_value=True)},
         answer="app.inspection.show",
     ),
     "why": Command(
@@ -91,20 +93,18 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "schema": Command(
         summary="write the JSON Schemas that editors check experiments with",
         flags={**HELP, "--check": Flag()},
+        named="tasks",
         answer="app.json_schema.command",
     ),
     "find-lr": Command(summary="train shortly at rising learning rates, and name the one to start with"),
     "checkpoint": Command(
-        summary="plan: show which weight would come from which file of load_checkpoint", further=("plan",)
+        summary="show which weight would come from which file of load_checkpoint", subcommands=("plan",)
     ),
 }
 
 
 def commands_help() -> str:
     """A line for each command, aligned."""
-    named = {
-        f"{name} {' '.join(command.further)}".strip(): command.summary.removeprefix(f"{' '.join(command.further)}: ")
-        for name, command in COMMANDS.items()
-    }
+    named = {" ".join([name, *command.subcommands]): command.summary for name, command in COMMANDS.items()}
     width = max(map(len, named))
     return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in named.items())

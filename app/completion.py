@@ -15,6 +15,7 @@ from app.choices import check_choice
 from app.commands import COMMANDS, Named
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
+from app.inspection.spelling import as_typed
 from app.overrides import read_overrides
 from app.schemas.annotations import admits, alternatives, element_type, field_types, is_secret, literals
 from app.schemas.presets import with_presets
@@ -23,7 +24,7 @@ from app.schemas.registry import group_of, groups, option_at, options, starting_
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
-from app.tasks import import_task_configs
+from app.tasks import import_task_configs, task_folders
 
 _QUERIES: Final = ("query=bash", "query=zsh", "query=fish")
 _PYTHON = re.compile(r"python[\d.]*")
@@ -43,7 +44,11 @@ def answer(words: Sequence[str]) -> str | None:
     point = os.environ.get("COMP_POINT", "")
     if words[0] != "query=fish" and point.isdecimal():
         line = os.fsencode(line)[: int(point)].decode(errors="ignore")  # bash counts bytes
-    return "\n".join(complete(line))
+    found = complete(line)
+    if words[0] == "query=bash":  # which takes what stands behind a colon for a word of its own
+        behind = (_words(line) or [""])[-1].rpartition(":")[0]
+        found = [candidate[len(behind) + 1 :] if behind else candidate for candidate in found]
+    return "\n".join(found)
 
 
 def complete(line: str) -> list[str]:
@@ -59,22 +64,23 @@ def complete(line: str) -> list[str]:
     command = COMMANDS[earlier[0] if earlier and earlier[0] in COMMANDS else "train"]
     long = {flag.short: name for name, flag in command.flags.items() if flag.short}
     before = command.flags.get(long.get(earlier[-1], earlier[-1])) if earlier else None
-    if before is not None and before.values is not None:
-        found: Iterable[str] = before.values
-    elif len(earlier) == 1 and command.further:
-        found = command.further
+    if before is not None and before.takes_value:
+        found: Iterable[str] = before.choices
+    elif len(earlier) == 1 and command.subcommands:
+        found = command.subcommands
     elif word.startswith("-"):
         name, equals, _ = word.partition("=")
         flag = command.flags.get(long.get(name, name))
-        found = [f"{name}={value}" for value in (flag and flag.values) or ()] if equals else command.flags
+        found = [f"{name}={value}" for value in (flag.choices if flag else ())] if equals else command.flags
     else:
         import_task_configs()
         bare = word.lstrip("+")
         sweep = any(long.get(other, other) == "--multirun" for other in earlier)
         plus = word[: len(word) - len(bare)]
-        found = [f"{plus}{override}" for override in _overrides(bare, earlier, sweep=sweep)]
-        if command.named is not None:
-            found = [*_named(command.named, bare, earlier), *found]
+        named = [] if command.named is None else [*_named(command.named, word, earlier)]
+        alone = command.named in ("options", "tasks")
+        overrides = () if alone else _overrides(bare, earlier, sweep=sweep)
+        found = [*named, *(f"{plus}{override}" for override in overrides)]
         if not earlier:
             found = [*COMMANDS, *found]
     return [candidate for candidate in dict.fromkeys(found) if candidate.startswith(word)]
@@ -82,15 +88,21 @@ def complete(line: str) -> list[str]:
 
 def _named(kind: Named, word: str, earlier: Sequence[str]) -> Iterator[str]:
     """What a command takes that is no override."""
-    if kind == "values":
-        yield from (key.removesuffix("=") for key in _keys(word, earlier) if "=" not in word)
-    elif kind == "options":
-        group, equals, _ = word.partition("=")
-        yield from (f"{group}={name}" for name in options.get(group, ())) if equals else groups
-    else:
-        names = experiment_names()
-        yield from names
-        yield from ["default"] if kind == "configs" else sorted({name.partition("/")[0] for name in names})
+    key, equals, _ = word.partition("=")
+    revision, colon, _ = word.partition(":")
+    names = experiment_names()
+    match kind:
+        case "values" | "options" if not equals:
+            yield from groups if kind == "options" else ()
+            yield from (key.removesuffix("=") for key in _keys(word, earlier) if key != f"{EXPERIMENT}=")
+        case "options":
+            yield from (f"{key}={name}" for name in options.get(key, ()))
+        case "tasks":
+            yield from task_folders()
+        case "experiments":
+            yield from (*names, *sorted({name.partition("/")[0] for name in names}))
+        case "configs":
+            yield from [f"{revision}:{name}" for name in names] if colon else [*names, "default"]
 
 
 def _words(line: str) -> list[str]:
@@ -167,7 +179,7 @@ def _values(path: str, text: str, earlier: Sequence[str], *, sweep: bool) -> Ite
         members.append(value)
     if type(None) in alternatives(annotation):
         members.append(None)
-    names = [_text(member) for member in members if _is_read_back(path, member)]
+    names = [as_typed(member) for member in members if _is_read_back(path, member)]
     yield from _choices(text, names, several=False, sweep=sweep)
 
 
@@ -224,18 +236,9 @@ def _tree(earlier: Sequence[str]) -> dict[str, Any]:
     return {}
 
 
-def _text(value: object) -> str:
-    """A value as it is typed."""
-    if isinstance(value, tuple | list):
-        return f"[{','.join(_text(item) for item in value)}]"
-    if value is None:
-        return "null"
-    return str(value).lower() if isinstance(value, bool) else str(value)
-
-
 def _is_read_back(path: str, value: object) -> bool:
     """Whether a value can be typed without quotes: others are for the user to write."""
-    if isinstance(value, dict) or not _PLAIN.fullmatch(text := _text(value)):
+    if isinstance(value, dict) or not _PLAIN.fullmatch(text := as_typed(value)):
         return False
     read, _ = read_overrides([f"{path}={text}"])
-    return bool(read) and _text(read[0].value) == text and isinstance(read[0].value, str) == isinstance(value, str)
+    return bool(read) and as_typed(read[0].value) == text and isinstance(read[0].value, str) == isinstance(value, str)

@@ -103,12 +103,6 @@ def compose_sweep(overrides: Sequence[str]) -> list[Composed]:
     Raises:
         ConfigError: with the problems of all jobs, each once.
     """
-    from app.composing_with_hydra import jobs_of_sweep  # imports Hydra, which a single config does not need
-
-    prepare()
-    _, problems = read_overrides(overrides, sweep=True)
-    if problems:
-        raise ConfigError(problems)
     jobs: list[Composed] = []
     found: dict[Problem, None] = {}
     for job in jobs_of_sweep(overrides):
@@ -122,11 +116,22 @@ def compose_sweep(overrides: Sequence[str]) -> list[Composed]:
     return jobs
 
 
-def prepare() -> None:
-    """Register every option, the root of the config and the source of experiments with Hydra, before it is asked."""
-    from app.composing_with_hydra import register_all
+def jobs_of_sweep(overrides: Sequence[str]) -> list[list[str]]:
+    """The overrides of each job of a multirun, in Hydra's order.
+
+    Raises:
+        ConfigError: for words that are no overrides of a multirun.
+    """
+    from app.composing_with_hydra import (  # imports Hydra, which a single config does not need
+        combinations,
+        register_all,
+    )
 
     register_all()
+    _, problems = read_overrides(overrides, sweep=True)
+    if problems:
+        raise ConfigError(problems)
+    return combinations(overrides)
 
 
 def compose_tree(
@@ -256,7 +261,7 @@ def _of_another_task(overrides: Sequence[Override], experiments: Sequence[Experi
         if override.kind == "experiment" and override.value and override.value != names[0]:
             message = f"is given twice, first as {names[0]}; an experiment may build on another one in its defaults"
             yield Problem(path=EXPERIMENT, message=message, source=override.typed)
-        if override.path == ("task",) and names and override.value != (task := names[0].partition("/")[0]):
+        if override.path == ("task",) and experiments and override.value != (task := experiments[0].task):
             message = f"expected '{task}', the task of experiment {names[0]}, found '{override.value}'"
             yield Problem(path="task", message=message, source=override.typed)
 

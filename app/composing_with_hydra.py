@@ -62,7 +62,7 @@ def check_settings(settings: Sequence[Override], chosen: Mapping[str, object]) -
         yield from _check_setting(cfg, override)
 
 
-def jobs_of_sweep(overrides: Sequence[str]) -> list[list[str]]:
+def combinations(overrides: Sequence[str]) -> list[list[str]]:
     """The override lists of a sweep's jobs, in Hydra's order."""
     parsed = OverridesParser.create(ConfigLoaderImpl(create_config_search_path(None))).parse_overrides(list(overrides))
     batches = cast(Any, BasicSweeper.split_arguments(parsed, None))

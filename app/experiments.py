@@ -15,7 +15,7 @@ from app.choices import check_choice
 from app.placed_yaml import REFUSED, Node, Place, read_yaml
 from app.schemas.annotations import field_types
 from app.schemas.codes import Code
-from app.schemas.problems import Path, Problem, did_you_mean, dotted, nearest, show
+from app.schemas.problems import FileSource, Path, Problem, did_you_mean, dotted, nearest, show, shown_path
 from app.schemas.registry import groups, option_at
 from app.schemas.validation import RESERVED
 from app.tasks import task_folders
@@ -24,7 +24,9 @@ GROUP: Final = "experiment"
 LARGEST_FILE: Final = 100_000
 """Bytes; a real experiment has a few hundred."""
 
-_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+NAME: Final = re.compile(r"[A-Za-z0-9][\w.-]*")
+"""What an experiment may be called within its task."""
+
 _TASK = re.compile(r"^\s*-\s*override /task:\s*['\"]?(\w+)", re.MULTILINE)
 _HEADER = re.compile(r"^#\s*@package\s+(\S+)", re.MULTILINE)
 
@@ -34,9 +36,16 @@ class Experiment:
     """One file of overrides worth keeping."""
 
     name: str
-    """`<task>/<name>`, as it is chosen."""
+    """`<task>/<name>`, as it is chosen; the path of a file outside the tasks' folders."""
+
+    task: str
+    """The task it belongs to: the one in whose folder it lies."""
 
     file: File
+
+    folder: File
+    """Where what it builds on lies: the experiments of its task."""
+
     choices: dict[str, object] = field(default_factory=dict)
     """The options its defaults list chooses, by group."""
 
@@ -55,20 +64,28 @@ class Experiment:
     problems: list[Problem] = field(default_factory=list)
 
     @property
-    def task(self) -> str:
-        """The task it belongs to: the one in whose folder it lies."""
-        return self.name.partition("/")[0]
-
-    @property
     def shown(self) -> str:
         """The file as a user in the current folder would name it."""
-        file = self.file.absolute()
-        return str(file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file)
+        return shown_path(self.file)
 
 
 def experiment_names() -> list[str]:
     """Every experiment there is, `<task>/<name>`: the YAML files in the tasks' folders."""
     return [f"{task}/{name}" for task, folder in task_folders().items() for name in _names(folder / "experiments")]
+
+
+def misplaced_files() -> dict[File, str]:
+    """YAML files among the tasks' experiments that are none, each with the reason."""
+    found: dict[File, str] = {}
+    for folder in (folder / "experiments" for folder in task_folders().values()):
+        for file in sorted([*folder.rglob("*.yaml"), *folder.rglob("*.yml")]):
+            if file.parent != folder:
+                found[file] = f"is in a folder of its own; experiments lie in {shown_path(folder)} itself"
+            elif file.suffix == ".yml":
+                found[file] = "is not looked at; the names of experiments end in .yaml"
+            elif not _is_one(folder, file.stem):
+                found[file] = "has a name that cannot be chosen; expected letters, digits, '_', '-' and '.'"
+    return found
 
 
 def is_experiment(name: object) -> bool:
@@ -78,29 +95,32 @@ def is_experiment(name: object) -> bool:
     return folder is not None and _is_one(folder / "experiments", leaf)
 
 
-def read_experiment(name: str) -> Experiment:
-    """Read an experiment that `experiment_names` lists; what is wrong in it is in its `problems`."""
+def read_experiment(name: str, folder: File | None = None) -> Experiment:
+    """Read an experiment that `experiment_names` lists; what is wrong in it is in its `problems`.
+
+    In a `folder` of its own, the experiments of its task lie as they were at another time.
+    """
     task, _, leaf = name.partition("/")
-    file = task_folders()[task] / "experiments" / f"{leaf}.yaml"
-    stat = file.stat()
-    return _read(name, file, stat.st_mtime_ns, stat.st_size)
+    folder = folder or task_folders()[task] / "experiments"
+    return _read_file(name, task, folder / f"{leaf}.yaml", folder)
 
 
-def experiment_at(file: File, task: str | None = None) -> Experiment:
+def experiment_at(file: File) -> Experiment:
     """Read a file that may lie outside the tasks' folders.
 
-    There, it is an experiment of the task that is given, of the one that its defaults choose, or else of the first, and
-    builds on the task's own.
+    There, it is an experiment of the task that its defaults choose, or else of the first, and builds on the task's own.
     """
     folders = task_folders()
+    real = file.resolve()
     for name, folder in folders.items():
-        if file.resolve().parent == (folder / "experiments").resolve():
-            return read_experiment(f"{name}/{file.stem}")
-    if task is None:
+        if real.suffix == ".yaml" and real.parent == (folder / "experiments").resolve():
+            return _read_file(f"{name}/{real.stem}", name, real, real.parent)
+    try:
         chosen = _TASK.search(file.read_text(encoding="utf-8", errors="replace"))
-        task = chosen[1] if chosen and chosen[1] in folders else next(iter(folders))
-    stat = file.stat()
-    return _read(f"{task}/{file.stem}", file, stat.st_mtime_ns, stat.st_size)
+    except OSError:  # said when it is read as an experiment
+        chosen = None
+    task = chosen[1] if chosen and chosen[1] in folders else next(iter(folders))
+    return _read_file(shown_path(file), task, file, folders[task] / "experiments")
 
 
 def with_bases(experiment: Experiment) -> tuple[list[Experiment], list[Problem]]:
@@ -125,7 +145,7 @@ def _add_with_bases(
             message = f"builds on itself: {circle}"
             problems.append(Problem(path="defaults", message=message, source=place, code=Code.LAYOUT))
         elif base not in found:
-            _add_with_bases(read_experiment(base), opened, found, problems)
+            _add_with_bases(read_experiment(base, experiment.folder), opened, found, problems)
     found[experiment.name] = experiment
 
 
@@ -159,12 +179,17 @@ def _names(folder: File) -> list[str]:
 
 
 def _is_one(folder: File, name: str) -> bool:
-    return _NAME.fullmatch(name) is not None and (folder / f"{name}.yaml").is_file()
+    return NAME.fullmatch(name) is not None and (folder / f"{name}.yaml").is_file()
+
+
+def _read_file(name: str, task: str, file: File, folder: File) -> Experiment:
+    stat = file.stat()
+    return _read(name, task, file, folder, stat.st_mtime_ns, stat.st_size)
 
 
 @cache
-def _read(name: str, file: File, _modified: int, size: int) -> Experiment:
-    experiment = Experiment(name=name, file=file)
+def _read(name: str, task: str, file: File, folder: File, _modified: int, size: int) -> Experiment:
+    experiment = Experiment(name=name, task=task, file=file, folder=folder)
     reader = _Reader(experiment)
     if file.is_symlink() or not file.resolve().is_relative_to(file.parent.resolve()):
         reader.problem((), "is a link; an experiment is a plain file in its task's folder")
@@ -210,15 +235,18 @@ class _Reader:
                 )
             elif key == GROUP:
                 self.problem((key,), "an experiment builds on others of its task in defaults: [<name>]", place)
+            elif key in groups and groups[str(key)].mount != key:
+                message = f"is set where it stands: {groups[str(key)].mount}"
+                self.problem((key,), message, place, Code.UNKNOWN_FIELD)
             elif (value := self._plain(node, (key,), place)) is not REFUSED:
                 self.experiment.values[key] = value
 
     def problem(self, path: Path, message: str, place: Place | None = None, code: Code = Code.LAYOUT) -> None:
-        where = dotted(path) or f"{GROUP}={self.experiment.name}"
+        where = dotted(path) or (f"{GROUP}={self.experiment.name}" if is_experiment(self.experiment.name) else "")
         self.experiment.problems.append(Problem(path=where, message=message, source=self._at(place), code=code))
 
-    def _at(self, place: Place | None) -> str:
-        return f"{self.shown}{place or ''}"
+    def _at(self, place: Place | None) -> FileSource:
+        return FileSource(self.shown, *(place or ()))
 
     def _plain(self, node: Node, path: Path, place: Place) -> Any:
         """The value, its places noted and reserved keys left out."""
@@ -243,47 +271,49 @@ class _Reader:
             return
         for index, entry in enumerate(node.value):
             last = index == len(node.value) - 1
-            if message := self._default(entry, last=last):
-                code = Code.UNKNOWN_OPTION if message.startswith("no ") else Code.LAYOUT
+            if wrong := self._default(entry, last=last):
+                code, message = wrong
                 self.problem(("defaults", index), message, entry.place, code)
 
-    def _default(self, entry: Node, *, last: bool) -> str | None:
+    def _default(self, entry: Node, *, last: bool) -> tuple[Code, str] | None:
         """Note one entry of the defaults list, or say what is wrong with it."""
         if entry.value == "_self_":
-            return None if last else "expected _self_ last: what a file sets goes over what it builds on"
+            return None if last else (Code.LAYOUT, "expected _self_ last: what a file sets goes over what it builds on")
         if isinstance(entry.value, str):
             return self._base(entry.value, self._at(entry.place))
         if not isinstance(entry.value, dict) or len(entry.value) != 1:
-            return f"expected one 'override /group: option', found {show(entry.plain())}"
+            return Code.LAYOUT, f"expected one 'override /group: option', found {show(entry.plain())}"
         ((key, (_, node)),) = entry.value.items()
         words = key.split()
         group = words[-1].removeprefix("/") if words else ""
         if key != f"override /{group}":
-            return f"found '{key}'; did you mean 'override /{nearest(group, groups) or 'group'}'?"
+            return Code.LAYOUT, f"found '{key}'; did you mean 'override /{nearest(group, groups) or 'group'}'?"
         value = node.plain()
         if message := check_choice(group, value):
-            return message
+            return Code.UNKNOWN_OPTION, message
         if group == "task" and value != self.experiment.task:
-            return f"an experiment in the folder of {self.experiment.task} cannot choose task {value}"
+            return Code.LAYOUT, f"an experiment in the folder of {self.experiment.task} cannot choose task {value}"
         if group in self.experiment.choices:
-            return f"{group} is chosen twice; keep one"
+            return Code.LAYOUT, f"{group} is chosen twice; keep one"
         chosen = [value] if groups[group].several and isinstance(value, str) else value
         self.experiment.choices[group] = chosen or None
         self.experiment.places[groups[group].path] = self._at(entry.place)
         self.experiment.choice_places[group] = self._at(entry.place)
         return None
 
-    def _base(self, name: str, place: str) -> str | None:
-        task, _, itself = self.experiment.name.partition("/")
-        if name.split()[0:1] == ["override"]:
-            return f"found the text '{name}'; expected 'override /group: option'"
-        if name == itself:
-            return "builds on itself"
-        if not is_experiment(f"{task}/{name}"):
-            others = [other for other in _names(task_folders()[task] / "experiments") if other != itself]
-            there_is = did_you_mean(name, others) or (f"; there is {', '.join(others)}" if others else "")
-            return f"no experiment '{name}' beside this one{there_is}"
-        if f"{task}/{name}" in self.experiment.bases:
-            return f"builds on {name} twice; keep one"
-        self.experiment.bases[f"{task}/{name}"] = place
+    def _base(self, leaf: str, place: str) -> tuple[Code, str] | None:
+        if leaf.split()[0:1] == ["override"]:
+            return Code.LAYOUT, f"found the text '{leaf}'; expected 'override /group: option'"
+        name = f"{self.experiment.task}/{leaf}"
+        if name == self.experiment.name:
+            return Code.LAYOUT, "builds on itself"
+        if not _is_one(self.experiment.folder, leaf):
+            itself = self.experiment.name.rpartition("/")[2]
+            others = [other for other in _names(self.experiment.folder) if other != itself]
+            there_is = did_you_mean(leaf, others) or (f"; there is {', '.join(others)}" if others else "")
+            where = "beside this one" if is_experiment(self.experiment.name) else f"of task {self.experiment.task}"
+            return Code.UNKNOWN_OPTION, f"no experiment '{leaf}' {where}{there_is}"
+        if name in self.experiment.bases:
+            return Code.LAYOUT, f"builds on {leaf} twice; keep one"
+        self.experiment.bases[name] = place
         return None

@@ -15,8 +15,11 @@ class Flag:
     short: str | None = None
     """Its short form."""
 
-    values: Sequence[str] | None = None
-    """The words of which one follows it, any word when there are none; None when nothing follows."""
+    takes_value: bool = False
+    """Whether a word follows it."""
+
+    choices: Sequence[str] = ()
+    """The words that may follow it; any when none are listed."""
 
 
 class Words(NamedTuple):
@@ -50,15 +53,20 @@ def split(words: Sequence[str], known: Mapping[str, Flag]) -> Words:
         name = long.get(typed, typed)
         if name not in known:
             there_is = did_you_mean(name, known) or f"; there is {', '.join(known)}"
-            problems.append(Problem(path="", message=f"no flag {typed}{there_is}", source=word, code=Code.OVERRIDE))
+            problems.append(_wrong(f"no flag {typed}{there_is}", word))
             continue
-        choices = known[name].values
+        flag = known[name]
         found[name] = None
-        if choices is not None:
-            found[name] = value if equals else next(following, "")
-            if (choices and found[name] not in choices) or not found[name]:
-                meant = did_you_mean(found[name] or "", choices)
-                message = f"{name} takes {one_of(choices) if choices else 'a word'}{meant}"
-                source = f"{word} {found[name]}".strip()
-                problems.append(Problem(path="", message=message, source=source, code=Code.OVERRIDE))
+        if not flag.takes_value:
+            if equals:
+                problems.append(_wrong(f"{name} takes no value", word))
+            continue
+        found[name] = value = value if equals else next(following, "")
+        if not value or value.startswith("-") or (flag.choices and value not in flag.choices):
+            wanted = f"{one_of(flag.choices)}{did_you_mean(value, flag.choices)}" if flag.choices else "a word"
+            problems.append(_wrong(f"{name} takes {wanted}", word if equals else f"{word} {value}".strip()))
     return Words(found, overrides, names, problems)
+
+
+def _wrong(message: str, source: str) -> Problem:
+    return Problem(path="", message=message, source=source, code=Code.OVERRIDE)

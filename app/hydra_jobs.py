@@ -15,7 +15,8 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
-from app.compose import CONFIG_NAME, compose, prepare
+from app.compose import CONFIG_NAME, compose
+from app.composing_with_hydra import register_all
 from app.schemas.problems import AppError
 
 
@@ -27,7 +28,7 @@ def start(command: str, words: list[str], overrides: list[str] | None = None) ->
     Returns:
         The exit status.
     """
-    prepare()
+    register_all()
     started = False
     failure: AppError | None = None
 

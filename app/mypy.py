@@ -2,6 +2,8 @@
 
 In `pyproject.toml`: `plugins = ["app.mypy"]` in `[tool.mypy]`. The message is the gate's own. Texts that mypy does not
 know are left alone, and so is everything that may depend on them. Nothing here imports torch.
+
+The schemas are imported, and experiments looked at, once for each process: `dmypy restart` after a change of either.
 """
 
 import hashlib
@@ -108,7 +110,10 @@ def _type(ctx: FunctionContext, expression: Expression) -> Type:
 
 @cache
 def _fingerprint() -> str:
-    """A hash of all that the gate's verdict depends on: the schemas, the experiments, and the gate itself."""
+    """A hash of all that the gate's verdict depends on, as it was when this process first asked.
+
+    These are the schemas, the experiments, and the gate itself.
+    """
     folder = Path(__file__).parent
     files = [*folder.glob("*.py"), *folder.glob("schemas/**/*.py"), *folder.glob("tasks/*/config.py")]
     digest = hashlib.sha256()

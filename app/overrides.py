@@ -236,7 +236,7 @@ def _chooses_last(group: Group, value: dict[Any, Any]) -> bool:
 
 def _sweep_advice(override: Parsed) -> str:
     return (
-        "is a list of alternatives: add --multirun to run each of them, or write one value"
+        "is a list of alternatives, a sweep for `app --multirun`; write one value"
         f" (a list stands in brackets: '{override.key}=[…]')"
     )
 

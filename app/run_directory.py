@@ -66,7 +66,7 @@ def value_sources(config: RunConfig, sources: Sources) -> dict[str, str]:
         children = [found for key, item in items if key != "_target_" for found in values(item, (*path, key))]
         yield from children or [path]
 
-    return {dotted(path): sources.of(path) or "default" for path in values(to_plain(config), ())}
+    return {dotted(path): str(sources.of(path) or "default") for path in values(to_plain(config), ())}
 
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:

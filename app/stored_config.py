@@ -24,7 +24,9 @@ _FIRST_WEIGHTS: Final[Mapping[str, Any]] = {"pretrained": False, "checkpoint_pat
 """The fields by which a part of a model asks for weights to start from, with the value that asks for none."""
 
 _MAY_BE_NONE: Final = ("scheduler_spec", "load_checkpoint")
-_TEXTS: Final = ("resume_path", "checkpoint")
+
+STORED: Final = ("checkpoint", "resume_path")
+"""The fields that name a checkpoint, whose config takes the defaults' place."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +64,7 @@ def stored_config(overrides: Sequence[Override], experiments: Sequence[Experimen
     for experiment in experiments:
         named |= {key: (value, experiment.places[(key,)]) for key, value in experiment.values.items()}
     named |= {override.key: (override.value, override.typed) for override in overrides if override.kind == "value"}
-    for key in ("checkpoint", "resume_path"):
+    for key in STORED:
         value, source = named.get(key, (None, ""))
         path = resolve({key: value})[0][key]
         if isinstance(path, str) and path not in ("", MISSING):
@@ -93,7 +95,7 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
         raise ConfigError([Problem(path=key, message=f"{file}: {message}: {fault}", source=source) for fault in faults])
     tree = without_masks(for_measuring(config) if key == "checkpoint" else config)
     # These said what that run was to start from. It is over.
-    tree.update({"checkpoint": None, "resume_path": None})
+    tree.update(dict.fromkeys(STORED))
     return StoredConfig(path=file, tree=_without_places(tree), resumed=key == "resume_path")
 
 
@@ -102,7 +104,7 @@ def _faults(config: dict[str, Any]) -> Iterator[str]:
     task = config.get("task")
     if not isinstance(task, dict) or not isinstance(task.get("name"), str):
         yield "task should be a mapping with a name"
-    for name in (field.name for field in fields(cast(Any, RunConfig)) if field.name not in ("task", *_TEXTS)):
+    for name in (field.name for field in fields(cast(Any, RunConfig)) if field.name not in ("task", *STORED)):
         part = config.get(name, {})
         if not isinstance(part, dict) and not (part is None and name in _MAY_BE_NONE):
             yield f"{name} should be a mapping{' or null' if name in _MAY_BE_NONE else ''}, not {show(part)}"

@@ -10,8 +10,9 @@ import sys
 import time
 from typing import Final
 
-from app.checks.shapes import ShapeReport, report_text, shape_reports
+from app.checks.shapes import shape_reports
 from app.compose import load_config
+from app.shapes.report import ShapeReport, report_text
 
 SECONDS: Final = 5.0
 MEGABYTES: Final = 1500

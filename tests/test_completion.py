@@ -11,6 +11,7 @@ from app.commands import COMMANDS, HYDRA_FLAGS
 from app.completion import answer, complete
 from app.compose import compose
 from app.experiments import experiment_names
+from app.inspection.explain import answer as explain
 from app.schemas.registry import groups, options
 
 FLAGS = {name: flag.short for name, flag in HYDRA_FLAGS.items()}
@@ -87,6 +88,31 @@ def test_fields_are_those_of_the_options_chosen_before() -> None:
     assert complete("app callbacks=[early_stopping] callbacks.") == ["callbacks.early_stopping."]
     assert complete("app experiment=digits/mlp module.model_config.h") == ["module.model_config.hidden_dims="]
     assert complete("app scheduler_spec.") == []
+
+
+def test_a_command_is_offered_what_it_takes_besides_overrides() -> None:
+    names = experiment_names()
+    assert complete("app schema ") == complete("app check digit")[-1:] == ["digits"]
+    assert complete("app diff HEAD:") == [f"HEAD:{name}" for name in names]
+    assert complete("app diff digits/m HEAD~3:digits/ro") == ["HEAD~3:digits/robust"]
+    assert complete("app diff de") == ["default"]
+    assert complete("app diff digits/r optimizer_spec=sg") == ["optimizer_spec=sgd"]
+    assert complete("app explain optimizer_spec=sg") == complete("app diff optimizer_spec=sg") == ["optimizer_spec=sgd"]
+    assert complete("app explain backb") == ["backbone"]
+    assert complete("app why optimizer_spec=sgd optimizer_spec.mom") == [
+        "optimizer_spec.momentum",
+        "optimizer_spec.momentum=",
+    ]
+    assert complete("app why exper") == ["experiment="]
+
+
+def test_all_that_is_offered_to_explain_is_explained() -> None:
+    offered = complete("app explain ")
+    for word in offered:
+        offered += complete(f"app explain {word}") if word.endswith(".") else ()
+    assert {"optimizer_spec", "optimizer_spec.lr", "seed_params.seed"} <= set(offered)
+    for word in offered:
+        assert word.endswith(".") or explain([word])
 
 
 def test_a_wrong_word_costs_only_itself() -> None:
@@ -169,6 +195,13 @@ def test_bash_is_answered_up_to_the_cursor(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line.partition(" trainer")[0].encode())))
     assert answer(["query=bash"]) == answer(["query=zsh"]) == "module=digits/mlp"
+
+
+def test_bash_is_answered_from_the_last_colon_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COMP_LINE", "app diff HEAD:digits/ro")
+    monkeypatch.delenv("COMP_POINT", raising=False)
+    assert answer(["query=bash"]) == "digits/robust"
+    assert answer(["query=fish"]) == answer(["query=zsh"]) == "HEAD:digits/robust"
 
 
 def test_fish_is_answered_one_candidate_a_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ from torch import Generator
 from torch.utils.data import Dataset
 
 from app.builders.run import Run, build_run
-from app.compose import compose, load_config, prepare
+from app.compose import compose, load_config
+from app.composing_with_hydra import register_all
 from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
 from app.schemas.metrics.metric import MetricConfig
@@ -145,7 +146,7 @@ REGISTERED: Final[tuple[tuple[str, str, type, str, dict[str, Any]], ...]] = (
 @pytest.fixture(scope="module", autouse=True)
 def _scenes() -> Iterator[None]:
     """Make the task known, and forget it afterwards: other tests list the tasks there are."""
-    prepare()
+    register_all()
     for group, name, config, live, preset in REGISTERED:
         register(group, name, target=live, **preset)(config)
     yield

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from hydra.plugins.config_source import ConfigSource
 
-from app.compose import compose, load_config, prepare
+from app.compose import compose, load_config
+from app.composing_with_hydra import register_all
 from app.experiment_source import ExperimentSource
 from app.experiments import experiment_names, merge, read_experiment, with_bases
 from app.schemas.run import RunConfig
@@ -25,7 +26,7 @@ def test_every_experiment_passes_the_gate(name: str) -> None:
 
 
 def test_hydra_is_served_an_experiment_with_what_it_builds_on(experiment: Write) -> None:
-    prepare()
+    register_all()
     experiment("defaults: [override /optimizer_spec: sgd]\ntrainer: {max_epochs: 2, min_epochs: 1}", "base")
     experiment("defaults: [base, override /logger: []]\ntrainer: {max_epochs: 3}")
     source: ConfigSource = ExperimentSource("app", "experiments://")

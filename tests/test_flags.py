@@ -2,8 +2,8 @@ from app.flags import Flag, split
 
 KNOWN = {
     "--shapes": Flag(),
-    "--format": Flag(short="-f", values=("text", "json")),
-    "--explain": Flag(values=()),
+    "--format": Flag(short="-f", takes_value=True, choices=("text", "json")),
+    "--explain": Flag(takes_value=True),
 }
 
 
@@ -22,10 +22,13 @@ def test_a_flag_has_its_value_behind_it_or_behind_an_equals_sign_and_may_be_shor
 
 
 def test_every_wrong_flag_is_reported_at_once() -> None:
-    problems = split(["--shape", "--format", "xml", "--nothing-like-it", "--explain"], KNOWN).problems
+    problems = split(
+        ["--shape", "--shapes=no", "--format", "xml", "--nothing-like-it", "--explain", "--shapes"], KNOWN
+    ).problems
     assert [str(problem) for problem in problems] == [
         "no flag --shape; did you mean '--shapes'?   --shape",
+        "--shapes takes no value   --shapes=no",
         "--format takes 'text' or 'json'   --format xml",
         "no flag --nothing-like-it; there is --shapes, --format, --explain   --nothing-like-it",
-        "--explain takes a word   --explain",
+        "--explain takes a word   --explain --shapes",
     ]

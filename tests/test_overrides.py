@@ -4,13 +4,13 @@ from typing import Any
 
 import pytest
 
-from app.compose import prepare
 from app.overrides import read_overrides
+from app.tasks import import_task_configs
 
 
 @pytest.fixture(autouse=True)
 def _prepared() -> None:
-    prepare()
+    import_task_configs()
 
 
 @pytest.mark.parametrize(

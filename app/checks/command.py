@@ -13,21 +13,22 @@ A finding that is meant is silenced at the end of its line: # noqa: <code> <reas
 Exit status: 0 for nothing but hints, 1 for findings, 2 for words or a typed config that a run would refuse.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from app.checks.diagnostics import Diagnostic, Severity
-from app.checks.formats import FORMATS
+from app.checks.diagnostics import Diagnostic, Format, Severity, diagnostics
+from app.checks.formats import WRITERS
 from app.checks.lint import Report, Subject, lint
 from app.checks.rules import page
-from app.checks.selection import all_experiments, experiments_named
-from app.checks.shapes import report_text
+from app.checks.selection import all_experiments, experiments_named, misplaced
 from app.commands import COMMANDS
-from app.compose import compose_sweep
+from app.compose import compose_sweep, jobs_of_sweep
 from app.flags import split
 from app.overrides import read_overrides
 from app.schemas.callbacks import FreezeConfig
-from app.schemas.problems import ConfigError
+from app.schemas.codes import Code
+from app.schemas.problems import ConfigError, Problem
 from app.schemas.run import RunConfig
+from app.shapes.report import report_text
 from app.tasks import import_task_configs, task_folders
 
 
@@ -42,12 +43,18 @@ def answer(words: Sequence[str]) -> tuple[str, int]:
     typed = bool(overrides) and not names
     if not typed:
         problems = [*problems, *read_overrides(overrides)[1]]
+    if "--multirun" in flags and not typed:
+        message = "is for overrides alone: app check --multirun optimizer_spec.lr=1e-3,1e-4"
+        problems.append(Problem(path="", message=message, source="--multirun", code=Code.OVERRIDE))
+    if "--types" in flags and typed:
+        message = "looks at the files of experiments; name one: app check <experiment> --types"
+        problems.append(Problem(path="", message=message, source="--types", code=Code.OVERRIDE))
     if problems:
         raise ConfigError(problems)
     if code := flags.get("--explain"):
         return page(code), 0
     if typed and "--multirun" in flags:
-        subjects = [Subject(overrides=job.overrides) for job in compose_sweep(overrides)]
+        subjects = [Subject(overrides=tuple(job)) for job in jobs_of_sweep(overrides)]
     elif typed:
         subjects = [Subject(overrides=tuple(overrides))]
     else:
@@ -55,9 +62,23 @@ def answer(words: Sequence[str]) -> tuple[str, int]:
         subjects = [Subject(overrides=tuple(overrides), experiment=experiment) for experiment in experiments]
         subjects += [] if names else [Subject(overrides=(f"task={task}",)) for task in task_folders()]
     report = lint(subjects, types="--types" in flags, shapes="--shapes" in flags)
-    form = flags.get("--format") or "text"
-    text = _text(report, subjects, shapes="--shapes" in flags) if form == "text" else FORMATS[form](report.found)
+    if not names and not typed:
+        report.found[:0] = diagnostics(misplaced(), Severity.ERROR, refused=True)
+    if typed and "--multirun" in flags and not any(each.refused for each in report.found):
+        report.found.extend(_between_jobs(overrides))
+    form = Format(flags.get("--format") or Format.TEXT)
+    text = WRITERS[form](report.found)
+    if form is Format.TEXT:
+        text = _with_summary(text, report, subjects, shapes="--shapes" in flags)
     return text, _status(report.found, typed=typed)
+
+
+def _between_jobs(overrides: Sequence[str]) -> Iterator[Diagnostic]:
+    """What keeps the jobs of a sweep, each of them right, from running after each other."""
+    try:
+        compose_sweep(overrides)
+    except ConfigError as error:
+        yield from diagnostics(error.problems, Severity.ERROR, otherwise=" ".join(overrides), refused=True)
 
 
 def _status(found: Sequence[Diagnostic], *, typed: bool) -> int:
@@ -66,11 +87,10 @@ def _status(found: Sequence[Diagnostic], *, typed: bool) -> int:
     return int(any(each.severity is not Severity.HINT for each in found))
 
 
-def _text(report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:
+def _with_summary(text: str, report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:
     """The findings and how many there are; what a step takes of each config in which nothing was found."""
     tables = [f"{name}\n{report_text(one)}" for name, one in report.shapes.items() if not one.problems]
-    found = [FORMATS["text"](report.found)] if report.found else []
-    return "\n".join([*tables, *found, _summary(report, subjects, shapes=shapes)])
+    return "\n".join([*tables, *([text] if text else []), _summary(report, subjects, shapes=shapes)])
 
 
 def _summary(report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:

@@ -1,14 +1,11 @@
 """What a check finds, at the place where a person has to look."""
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
 from app.schemas.codes import Code
-from app.schemas.problems import Problem
-
-_PLACE = re.compile(r"(?P<file>[^=]+):(?P<line>\d+):(?P<column>\d+)")
+from app.schemas.problems import FileSource, Problem
 
 
 class Severity(StrEnum):
@@ -22,6 +19,15 @@ class Severity(StrEnum):
 
     HINT = "hint"
     """Worth a look; a check that finds nothing else passes."""
+
+
+class Format(StrEnum):
+    """How findings are written."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,23 +56,23 @@ class Diagnostic:
     """Whether a run refuses this too, so that silencing it would help nobody."""
 
     def __str__(self) -> str:
-        where = f"{self.file}:{self.line}:{self.column}" if self.file else self.typed or "default"
+        where = f"{self.file}:{self.line}:{self.column}" if self.file else self.typed
         about = f"{self.path}: " if self.path else ""
         return f"{where}: {self.code} {about}{self.message}"
 
 
 def diagnostics(
-    problems: Iterable[Problem], severity: Severity, *, file: str = "", refused: bool = False
+    problems: Iterable[Problem], severity: Severity, *, otherwise: str = "", refused: bool = False
 ) -> Iterator[Diagnostic]:
-    """Problems as findings; `file` is to blame for what no line of any file set."""
+    """Problems as findings; what nobody set is blamed on `otherwise`, a place or words that were typed."""
     for problem in problems:
-        source = problem.source or ""
-        place = _PLACE.fullmatch(source)
-        in_file = place["file"] if place else "" if source else file
+        source = problem.source or otherwise
+        place = source if isinstance(source, FileSource) else FileSource("")
+        in_file = bool(place.file)
         yield Diagnostic(
-            file=in_file,
-            line=int(place["line"]) if place else int(bool(in_file)),
-            column=int(place["column"]) if place else int(bool(in_file)),
+            file=place.file,
+            line=place.line or int(in_file),
+            column=place.column or int(in_file),
             code=problem.code,
             path=problem.path,
             message=problem.message,

@@ -16,7 +16,8 @@ from app.experiments import GROUP, Experiment
 from app.overrides import read_overrides
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Path, Problem, dotted
-from app.schemas.schema import is_schema, remarks
+from app.schemas.rules import remarks
+from app.schemas.schema import is_schema
 from app.schemas.validation import problems_of
 
 _TYPED_FIRST: Final = f"{GROUP}="
@@ -31,7 +32,7 @@ def judge(experiment: Experiment, bases: Sequence[Experiment], composed: Compose
     if composed.config.checkpoint is None and composed.config.resume_path is None:  # whose config is the default then
         before = compose_tree([], [*bases, replace(experiment, values={})], None, [])
         if before is not None:
-            found += unchanged(experiment, bases, before, composed.config)
+            found += unchanged(experiment, bases, before, composed)
     yield from found
     known = {problem.path for problem in found}
     set_here: dict[Path, str] = dict(experiment.places)

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from typing import Any, Final
 from urllib.parse import quote
 
-from app.checks.diagnostics import Diagnostic, Severity
+from app.checks.diagnostics import Diagnostic, Format, Severity
 from app.checks.rules import RULES
 from app.schemas.codes import Code
 
@@ -110,9 +110,9 @@ def _result(each: Diagnostic, rule: int) -> dict[str, Any]:
     return result
 
 
-FORMATS: Final[Mapping[str, Callable[[Sequence[Diagnostic]], str]]] = {
-    "text": as_text,
-    "json": as_json,
-    "github": as_github,
-    "sarif": as_sarif,
+WRITERS: Final[Mapping[Format, Callable[[Sequence[Diagnostic]], str]]] = {
+    Format.TEXT: as_text,
+    Format.JSON: as_json,
+    Format.GITHUB: as_github,
+    Format.SARIF: as_sarif,
 }

@@ -6,9 +6,10 @@ Nothing here imports torch. What needs mypy or fake tensors is looked for only w
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -16,14 +17,15 @@ from app.checks.diagnostics import Diagnostic, Severity, diagnostics
 from app.checks.experiment_rules import duplicates, identity, judge, remarked
 from app.checks.noqa import silenced
 from app.checks.rules import RULES
-from app.checks.shapes import ShapeReport, shape_reports
+from app.checks.shapes import shape_reports
 from app.checks.types import type_problems
+from app.command_rules import problems_for
 from app.compose import Composed, compose
 from app.experiments import Experiment, with_bases
 from app.schemas.codes import Code
-from app.schemas.problems import ConfigError, Problem, parts_of
+from app.schemas.problems import ConfigError, FileSource, Problem, parts_of
+from app.shapes.report import ShapeReport
 from app.tasks import import_task_configs
-from app.unfit import unfit
 
 _WORTH_A_PROCESS: Final = 50
 """Experiments; to start another process takes about as long as checking so many."""
@@ -45,6 +47,11 @@ class Subject:
     def name(self) -> str:
         """What tells it from others: the file, or the words."""
         return self.file or " ".join(self.overrides)
+
+    @property
+    def blamed(self) -> str:
+        """What is to blame for what nothing in it set."""
+        return FileSource(self.file, 1, 1) if self.file else self.name
 
     def composed(self) -> Composed:
         """The config.
@@ -76,22 +83,30 @@ class _Checked(NamedTuple):
 
 def lint(subjects: Sequence[Subject], *, types: bool = False, shapes: bool = False) -> Report:
     """Check configs; the types of experiments, and a step of each on fake tensors, when asked."""
-    checked = _all_checked(subjects)
-    found = [diagnostic for one in checked for diagnostic in one.found]
-    right = {subject.name: subject for subject, one in zip(subjects, checked, strict=True) if one.identity is not None}
-    files = {name: subject.file for name, subject in right.items() if subject.file}
-    identities = {subject.name: one.identity or "" for subject, one in zip(subjects, checked, strict=True)}
-    for name, problem in duplicates({name: identities[name] for name in files}):
-        found += _rated([problem], files[name])
+    checked = dict(zip((subject.name for subject in subjects), _all_checked(subjects), strict=True))
+    by_name = {subject.name: subject for subject in subjects}
+    found = [diagnostic for one in checked.values() for diagnostic in one.found]
+    right = {name: one.identity for name, one in checked.items() if one.identity is not None}
+    # Words that are typed on top may make any two equal.
+    as_written = {name: found for name, found in right.items() if by_name[name].file and not by_name[name].overrides}
+    for name, problem in duplicates(as_written):
+        found += _rated([problem], by_name[name].blamed)
     if types:
         found += _of_types([subject.experiment for subject in subjects if subject.experiment is not None])
     reports: Mapping[str, ShapeReport] = {}
     if shapes:
-        composed = {name: subject.composed() for name, subject in right.items()}
+        composed = {name: by_name[name].composed() for name in right}
         reports = shape_reports({name: one.config for name, one in composed.items()}, processes=_processes())
         for name, report in reports.items():
-            found += _of_shapes(report, composed[name], right[name].file)
-    return Report(_finished(found, subjects, set(_looked_for(types=types, shapes=shapes))), reports)
+            sources = composed[name].sources
+            problems = [
+                replace(problem, source=sources.of(parts_of(problem.path)) or sources.of(("module",)))
+                for problem in report.problems
+            ]
+            found += _rated(problems, by_name[name].blamed)
+    asked = _asked_for(types=types, shapes=shapes)
+    looked_for = {subject.file: asked if subject.name in right else frozenset() for subject in subjects if subject.file}
+    return Report(_finished(found, looked_for), reports)
 
 
 def _all_checked(subjects: Sequence[Subject]) -> list[_Checked]:
@@ -99,8 +114,9 @@ def _all_checked(subjects: Sequence[Subject]) -> list[_Checked]:
     if processes <= 1:
         return [_checked(subject) for subject in subjects]
     import_task_configs()
-    # A forked process starts with everything that is imported here; where there is none, it imports it anew.
-    context = multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn")
+    # A forked process starts with everything that is imported here, but must not be forked beside other threads.
+    forks = sys.platform == "linux" and threading.active_count() == 1
+    context = multiprocessing.get_context("fork" if forks else "spawn")
     with ProcessPoolExecutor(processes, mp_context=context) as pool:
         return list(pool.map(_checked, subjects, chunksize=-(-len(subjects) // (4 * processes))))
 
@@ -114,20 +130,20 @@ def _checked(subject: Subject) -> _Checked:
     try:
         composed = subject.composed()
     except ConfigError as error:
-        return _Checked(list(diagnostics(error.problems, Severity.ERROR, file=subject.file, refused=True)), None)
+        return _Checked(list(diagnostics(error.problems, Severity.ERROR, otherwise=subject.blamed, refused=True)), None)
     if subject.experiment is not None:
         problems = judge(subject.experiment, with_bases(subject.experiment)[0][:-1], composed)
-    elif missing := list(unfit("check", composed.config)):
-        return _Checked(list(diagnostics(missing, Severity.ERROR, refused=True)), None)
+    elif missing := list(problems_for("check", composed.config)):
+        return _Checked(list(diagnostics(missing, Severity.ERROR, otherwise=subject.blamed, refused=True)), None)
     else:
         problems = remarked(composed)
-    return _Checked(list(_rated(problems, subject.file)), identity(composed))
+    return _Checked(list(_rated(problems, subject.blamed)), identity(composed))
 
 
-def _rated(problems: Iterable[Problem], file: str) -> Iterator[Diagnostic]:
+def _rated(problems: Iterable[Problem], otherwise: str) -> Iterator[Diagnostic]:
     """What a run would take, as severe as its rule says."""
     for problem in problems:
-        yield from diagnostics([problem], RULES[problem.code].severity, file=file)
+        yield from diagnostics([problem], RULES[problem.code].severity, otherwise=otherwise)
 
 
 def _of_types(experiments: Sequence[Experiment]) -> Iterator[Diagnostic]:
@@ -137,37 +153,20 @@ def _of_types(experiments: Sequence[Experiment]) -> Iterator[Diagnostic]:
             line=problem.line,
             column=problem.column,
             code=Code.TYPE,
-            path="",
+            path=problem.path,
             message=problem.message,
             severity=RULES[Code.TYPE].severity,
         )
 
 
-def _of_shapes(report: ShapeReport, composed: Composed, file: str) -> Iterator[Diagnostic]:
-    problems = [
-        Problem(
-            path=problem.path,
-            message=problem.message,
-            source=composed.sources.of(parts_of(problem.path)),
-            code=problem.code,
-        )
-        for problem in report.problems
-    ]
-    return _rated(problems, file)
+def _asked_for(*, types: bool, shapes: bool) -> frozenset[Code]:
+    """The kinds of finding that were looked for in experiments that a run would take."""
+    return frozenset(code for code in Code if {"4": types, "5": shapes}.get(code[3], True))
 
 
-def _looked_for(*, types: bool, shapes: bool) -> Iterator[Code]:
-    for code in Code:
-        asked = {"4": types, "5": shapes}.get(code[3], True)
-        if asked:
-            yield code
-
-
-def _finished(
-    found: Iterable[Diagnostic], subjects: Sequence[Subject], looked_for: Collection[Code]
-) -> list[Diagnostic]:
+def _finished(found: Iterable[Diagnostic], looked_for: Mapping[str, Collection[Code]]) -> list[Diagnostic]:
     """Each finding once, without those that comments silence, sorted by place."""
     once = list(dict.fromkeys(found))
-    files = dict.fromkeys([*(subject.file for subject in subjects), *(each.file for each in once)])
-    texts = {file: Path(file).read_text(encoding="utf-8", errors="replace") for file in files if file}
+    files = filter(None, dict.fromkeys([*looked_for, *(each.file for each in once)]))
+    texts = {file: Path(file).read_text(encoding="utf-8", errors="replace") for file in files}
     return sorted(silenced(once, texts, looked_for), key=lambda each: (each.file, each.line, each.column))

@@ -5,7 +5,11 @@ What a run refuses cannot be silenced, and a comment without a reason, or withou
 
 import re
 from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
+
+import yaml
 
 from app.checks.diagnostics import Diagnostic, Severity
 from app.schemas.codes import Code
@@ -29,13 +33,15 @@ class Comment:
     reason: str
 
 
-def silenced(found: Iterable[Diagnostic], texts: Mapping[str, str], looked_for: Collection[Code]) -> list[Diagnostic]:
+def silenced(
+    found: Iterable[Diagnostic], texts: Mapping[str, str], looked_for: Mapping[str, Collection[Code]]
+) -> list[Diagnostic]:
     """The findings that no comment silences, and those about the comments.
 
     Args:
         found: What was found.
         texts: The text of every file that was checked.
-        looked_for: The kinds that were looked for: no other comment can be called unneeded.
+        looked_for: The kinds that were looked for in each: no other comment can be called unneeded.
     """
     comments = [comment for file, text in texts.items() for comment in _comments(file, text)]
     silencing = {
@@ -51,20 +57,35 @@ def silenced(found: Iterable[Diagnostic], texts: Mapping[str, str], looked_for: 
             left.append(diagnostic)
     refused = {(each.file, each.line, str(each.code)) for each in left if each.refused}
     for comment in comments:
-        left += _about(comment, used, refused, looked_for)
+        left += _about(comment, used, refused, looked_for.get(comment.file, ()))
     return left
 
 
 def _comments(file: str, text: str) -> Iterable[Comment]:
-    for number, line in enumerate(text.splitlines(), start=1):
-        if "noqa" in line.casefold() and (found := _COMMENT.search(line)):
-            yield Comment(
-                file=file,
-                line=number,
-                column=found.start("comment") + 1,
-                codes=tuple(code.upper() for code in _CODE.findall(found["codes"] or "")),
-                reason=found["reason"].strip(" \t:,-()"),
-            )
+    start = 0
+    values: list[tuple[int, int]] | None = None
+    for number, line in enumerate(text.split("\n"), start=1):
+        found = _COMMENT.search(line) if "noqa" in line.casefold() else None
+        if found is not None:
+            values = _values(text) if values is None else values
+            place = start + found.start("comment")
+            if not any(first <= place < last for first, last in values):
+                yield Comment(
+                    file=file,
+                    line=number,
+                    column=found.start("comment") + 1,
+                    codes=tuple(code.upper() for code in _CODE.findall(found["codes"] or "")),
+                    reason=found["reason"].strip(" \t\r:,-()"),
+                )
+        start += len(line) + 1
+
+
+def _values(text: str) -> list[tuple[int, int]]:
+    """Where the values and keys of a text are: a sign in them begins no comment."""
+    tokens: list[Any] = []
+    with suppress(yaml.YAMLError):  # what is no YAML is reported elsewhere; up to there its values are known
+        tokens.extend(yaml.scan(text, Loader=yaml.SafeLoader))
+    return [(token.start_mark.index, token.end_mark.index) for token in tokens if isinstance(token, yaml.ScalarToken)]
 
 
 def _about(

@@ -3,7 +3,6 @@
 Nothing is said that the unknown ones, the environment or a file to be loaded could put right.
 """
 
-import re
 from dataclasses import replace
 from functools import cache
 from typing import Final, NamedTuple
@@ -17,14 +16,10 @@ from app.schemas.problems import ConfigError, Problem
 from app.schemas.registry import group_of, options
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
+from app.stored_config import STORED
 from app.tasks import import_task_configs
 
-_STORED: Final = ("checkpoint", "resume_path")
-"""Fields that name a file whose config takes the defaults' place."""
-
 _ENVIRONMENT: Final = "oc.env"
-_OF_THE_MACHINE: Final = re.compile(r"pip install|is not installed|needs a key|the environment has no variable")
-"""How the gate speaks of what is missing here, and may be there where the program runs."""
 
 
 class Finding(NamedTuple):
@@ -38,7 +33,11 @@ class Finding(NamedTuple):
 
 @cache
 def findings(texts: tuple[str | None, ...]) -> tuple[Finding, ...]:
-    """What is wrong with overrides in this order, None standing for one or several that are not known."""
+    """What is wrong with overrides in this order, None standing for one or several that are not known.
+
+    It holds for as long as the process lives, which has imported the schemas: mypy's daemon is to be restarted when
+    schemas or experiments change.
+    """
     import_task_configs()
     read: dict[int, Override] = {}
     problems: dict[Problem, None] = {}
@@ -60,7 +59,8 @@ def findings(texts: tuple[str | None, ...]) -> tuple[Finding, ...]:
             for problem in error.problems:
                 if not unknown or _is_certain(problem, places.get(problem.source or ""), fixed):
                     problems[problem] = None
-    found = [problem for problem in problems if not _OF_THE_MACHINE.search(problem.message)]
+    # What is missing here may be there where the program runs.
+    found = [problem for problem in problems if problem.code is not Code.ENVIRONMENT]
     return tuple(_finding(problem, places.get(problem.source or "")) for problem in found)
 
 
@@ -72,9 +72,9 @@ def _finding(problem: Problem, place: int | None) -> Finding:
 def _needs_a_file(override: Override) -> bool:
     """Whether what is composed depends on a checkpoint."""
     if override.kind != "experiment" or not override.value:
-        return override.key in _STORED and override.value is not None
+        return override.key in STORED and override.value is not None
     experiments, _ = with_bases(read_experiment(override.value))
-    return any(experiment.values.get(key) is not None for experiment in experiments for key in _STORED)
+    return any(experiment.values.get(key) is not None for experiment in experiments for key in STORED)
 
 
 def _is_certain(problem: Problem, place: int | None, fixed: dict[int, Override]) -> bool:

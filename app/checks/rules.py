@@ -38,6 +38,7 @@ _ERRORS: Final[Mapping[Code, tuple[str, str]]] = {
     Code.MISSING: ("missing-value", "A field that needs a value has none."),
     Code.CONFLICT: ("conflict", "Two values, each right by itself, do not go together."),
     Code.OVERRIDE: ("override", "A word typed as an override cannot be read, or names what cannot be set."),
+    Code.ENVIRONMENT: ("environment", "A package, key or environment variable that the config needs is not there."),
     Code.MONITOR: ("monitor", "The value that is watched is never logged, or better the other way round."),
     Code.DROP_LAST: ("drop-last", "Samples would be left out of an evaluation."),
     Code.NORMALIZED_TWICE: ("normalized-twice", "A loss gets probabilities for scores, or scores for probabilities."),

@@ -2,10 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
-from app.experiments import Experiment, experiment_at, experiment_names, read_experiment
+from app.experiments import Experiment, experiment_at, experiment_names, misplaced_files, read_experiment
 from app.schemas.codes import Code
-from app.schemas.problems import ConfigError, Problem, did_you_mean
+from app.schemas.problems import ConfigError, FileSource, Problem, did_you_mean, shown_path
+
+
+def misplaced() -> list[Problem]:
+    """What lies among the experiments and is none."""
+    return [
+        Problem(path="", message=message, source=FileSource(shown_path(file), 1, 1), code=Code.LAYOUT)
+        for file, message in misplaced_files().items()
+    ]
 
 
 def all_experiments() -> list[Experiment]:
@@ -37,10 +46,20 @@ def _named(word: str, names: Sequence[str]) -> Iterator[Experiment]:
         yield read_experiment(word)
     elif of_task := [name for name in names if name.startswith(f"{word}/")]:
         yield from map(read_experiment, of_task)
-    elif (path := Path(word)).is_dir():
-        yield from map(experiment_at, _files_in(path))
-    elif path.is_file():
-        yield experiment_at(path)
+    elif word:
+        yield from map(experiment_at, _files_at(Path(word)))
+
+
+def _files_at(path: Path) -> list[Path]:
+    kind = _kind(path)
+    return _files_in(path) if kind == "folder" else [path] if kind == "file" else []
+
+
+def _kind(path: Path) -> Literal["folder", "file"] | None:
+    try:
+        return "folder" if path.is_dir() else "file" if path.is_file() else None
+    except OSError:  # longer than any name can be
+        return None
 
 
 def _files_in(folder: Path) -> list[Path]:
@@ -53,7 +72,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _nothing(word: str, names: Sequence[str]) -> Problem:
     path = Path(word)
-    if path.is_dir():
+    if word and _kind(path) == "folder":
         message = "no YAML file in this folder"
     elif path.suffix in (".yaml", ".yml") or path.is_absolute():
         message = "no such file"

@@ -8,9 +8,13 @@ import hashlib
 import json
 import os
 import re
+import stat
 import sys
 import tempfile
+import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
+from getpass import getuser
 from importlib.util import find_spec
 from pathlib import Path as File
 from typing import Any, Final, NamedTuple
@@ -19,6 +23,9 @@ from app.checks.written_python import WrittenPython, written_python
 from app.experiments import Experiment, with_bases
 from app.schemas.problems import AppError, dotted
 from app.schemas.schema import schemas
+
+_LONG: Final = 30 * 24 * 3600
+"""Seconds after which what is rendered is removed, when it was not checked again."""
 
 _ARGUMENT: Final = re.compile(r'Unexpected keyword argument "(\w+)"')
 
@@ -62,6 +69,7 @@ def type_problems(experiments: Sequence[Experiment], *, cache: File | None = Non
         return []
     settings = folder.parent / "mypy.ini"
     _write({str(settings): _settings()} | {name: written.text for name, written in rendered.items()})
+    _remove_old(folder, rendered)
     return sorted({_problem(error, rendered) for error in _mypy(rendered, settings)})
 
 
@@ -73,8 +81,32 @@ def cache_folder() -> File:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
-        return File(tempfile.mkdtemp())
+        return _own_temporary_folder(folder.name)
     return folder
+
+
+def _own_temporary_folder(name: str) -> File:
+    """A folder that is there the next time too, and that nobody else can have put mypy's cache into."""
+    user = os.getuid() if hasattr(os, "getuid") else getuser()
+    folder = File(tempfile.gettempdir()) / f"typed-lightning-app-{user}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()  # a link of this name is somebody else's
+    except OSError as error:
+        raise AppError(f"there is no folder for what mypy is to check: {error}") from error
+    is_own = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o077)
+    if not stat.S_ISDIR(found.st_mode) or not is_own:
+        raise AppError(f"{folder} should be a folder of yours that nobody else may look into; remove it")
+    (folder / name).mkdir(exist_ok=True)
+    return folder / name
+
+
+def _remove_old(folder: File, kept: Collection[str]) -> None:
+    """Remove what was rendered of experiments that nobody has checked for long, most of which are gone."""
+    for file in folder.glob("experiment_*"):
+        with suppress(OSError):  # another process may remove the same
+            if str(file) not in kept and file.stat().st_mtime < time.time() - _LONG:
+                file.unlink()
 
 
 def _write(texts: Mapping[str, str]) -> None:
@@ -83,7 +115,12 @@ def _write(texts: Mapping[str, str]) -> None:
         for name, text in texts.items():
             file = File(name)
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            if not file.is_file() or file.read_text(encoding="utf-8") != text:
+            if file.is_file() and file.read_text(encoding="utf-8") == text:
+                if file.stat().st_mtime < time.time() - _LONG / 2:
+                    os.utime(
+                        file
+                    )  # still in use; mypy, which goes by the time too, is not made to look again each time
+            else:
                 draft = file.with_suffix(f".{os.getpid()}")
                 draft.write_text(text, encoding="utf-8")
                 draft.replace(file)

@@ -1,21 +1,22 @@
 """Lines of an experiment that could be left out: what they set or choose would be so anyway."""
 
-import dataclasses
-import re
 from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
+from app.compose import Composed
 from app.experiments import Experiment
 from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.problems import Path, Problem, dotted, show
 from app.schemas.registry import groups, option_at, options
+from app.schemas.resolution import REFERENCE
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
-from app.schemas.schema import import_path, is_schema
+from app.schemas.schema import import_path, is_schema, known_defaults
+from app.schemas.validation import inspect
 
 _ABSENT: Final = object()
-_REFERENCE: Final = re.compile(r"\$\{([\w.]+)\}")
 
 
 class _Same(NamedTuple):
@@ -27,16 +28,17 @@ class _Same(NamedTuple):
 
 
 def unchanged(
-    experiment: Experiment, bases: Sequence[Experiment], before: Mapping[str, Any], config: RunConfig
+    experiment: Experiment, bases: Sequence[Experiment], before: Mapping[str, Any], composed: Composed
 ) -> Iterator[Problem]:
     """What an experiment chooses and sets although it would be so without.
 
     Args:
-        experiment: The experiment, whose `config` passed the gate.
+        experiment: The experiment, whose config passed the gate.
         bases: The experiments that it builds on.
         before: The tree that the choices of all of them make, with the values that `bases` set.
-        config: What became of it all.
+        composed: What became of it all.
     """
+    config = composed.config
     chosen: dict[str, object] = {}
     for base in bases:
         chosen |= base.choices
@@ -49,7 +51,7 @@ def unchanged(
             message = f"chooses {what}, which is chosen without this line too"
             place = experiment.choice_places[group]
             yield Problem(path=groups[group].mount, message=message, source=place, code=Code.SAME_AS_BEFORE)
-    for path, value, was in _same_values(experiment.values, before, config, (), config):
+    for path, value, was in _same_values(experiment.values, before, config, (), composed):
         origin = next((f", as {base.name} sets it" for base in reversed(bases) if path in base.places), "")
         if isinstance(was, str) and was != value:
             origin = f", from {was}"
@@ -79,13 +81,13 @@ def _chosen_anyway(group: str, chosen: Mapping[str, object], experiment: Experim
     return preset.get("id")
 
 
-def _same_values(value: object, before: object, after: object, path: Path, root: RunConfig) -> Iterator[_Same]:
+def _same_values(value: object, before: object, after: object, path: Path, composed: Composed) -> Iterator[_Same]:
     """The leaves of a mapping that an experiment sets which are the same `before` and after it.
 
     `after` is what became of it: a schema object, whose defaults hold for fields that were not there before.
     """
     if not isinstance(value, dict) or not value:
-        if _equal(value, before) or _equal(value, _followed(before, root)):
+        if _equal(value, before) or _equal(value, _followed(path, before, composed)):
             yield _Same(path, value, before)
         return
     cls: type = type(after)
@@ -94,21 +96,15 @@ def _same_values(value: object, before: object, after: object, path: Path, root:
         before = _as_chosen(cls, value.get("id"))
     for key, item in value.items():
         if key != "id" or not has_id:
-            yield from _same_values(item, _item(before, key), _item(after, key), (*path, key), root)
+            yield from _same_values(item, _item(before, key), _item(after, key), (*path, key), composed)
 
 
 @cache
 def _as_chosen(cls: type, name: object) -> Mapping[str, object]:
     """The fields of an option as it is when chosen by this name, or of another part, as far as they have defaults."""
-    starts: dict[str, object] = {}
-    for field in dataclasses.fields(cast(Any, cls)):
-        if field.default is not dataclasses.MISSING:
-            starts[field.name] = field.default
-        elif field.default_factory is not dataclasses.MISSING:
-            starts[field.name] = field.default_factory()
     option = option_at(import_path(cls))
     chosen = None if option is None else options[option.group.name].get(str(name))
-    return starts | dict(chosen.preset if chosen else {})
+    return {**known_defaults(cls), **(chosen.preset if chosen else {})}
 
 
 def _item(parts: object, key: object) -> object:
@@ -118,15 +114,26 @@ def _item(parts: object, key: object) -> object:
     return parts.get(key, _ABSENT) if isinstance(parts, Mapping) else _ABSENT
 
 
-def _followed(before: object, root: RunConfig) -> object:
-    """The value that a plain interpolation stands for in the whole config."""
-    reference = _REFERENCE.fullmatch(before) if isinstance(before, str) else None
+def _followed(path: Path, before: object, composed: Composed) -> object:
+    """The value that a plain interpolation stands for where it takes the place of the value at `path`.
+
+    What it leads to may itself follow from that value: two interpolations would then go in a circle.
+    """
+    reference = REFERENCE.fullmatch(before) if isinstance(before, str) else None
     if reference is None:
         return _ABSENT
-    value: object = root
-    for part in reference[1].split("."):
+    tree = deepcopy(dict(composed.tree))
+    node: object = tree
+    for part in path[:-1]:
+        node = _item(node, part)
+    if not isinstance(node, dict):
+        return _ABSENT  # a word put something else there
+    node[path[-1]] = before
+    value: object
+    value, problems = inspect(tree, RunConfig, interpolated=True)
+    for part in path if not problems else ():
         value = _item(value, part)
-    return value
+    return _ABSENT if problems else value
 
 
 def _equal(value: object, before: object) -> bool:

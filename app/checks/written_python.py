@@ -11,7 +11,7 @@ import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final, NamedTuple, cast, get_origin
+from typing import Any, Final, NamedTuple, get_origin
 
 from app.compose import compose_tree
 from app.experiments import Experiment, merge
@@ -22,10 +22,9 @@ from app.schemas.problems import Path
 from app.schemas.registry import group_of, option_at, options
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
-from app.schemas.schema import is_schema
+from app.schemas.schema import MISSING, is_schema, required_fields
 from app.tasks import import_task_configs
 
-_MISSING: Final = "???"
 _UNKNOWN: Final = "unknown"
 _HEAD: Final = f"from typing import Any\n\n{{imports}}\n\n{_UNKNOWN}: Any\n"
 
@@ -110,11 +109,11 @@ class _Writer:
 
     def _schema(self, prefix: str, fields: Mapping[str, object], cls: type, path: Path, end: str) -> None:
         types = field_types(cls)
-        needed = _needed(cls)
+        needed = required_fields(cls)
         written = {
             key: item
             for key, item in fields.items()
-            if item != _MISSING and (key in needed or (*path, key) in self._inside)
+            if item != MISSING and (key in needed or (*path, key) in self._inside)
         }
         arguments = {_argument(key): Argument(key, self._source((*path, key))) for key in written}
         self._line(f"{prefix}{self._name(cls)}(", path, arguments)
@@ -165,15 +164,6 @@ def _class_of(value: dict[Any, object], base: type) -> type | None:
     # An option of another group is what a type checker can tell from one of this group.
     found = options[group.name].get(name) or next((each[name] for each in options.values() if name in each), None)
     return None if found is None else found.schema
-
-
-def _needed(cls: type) -> set[str]:
-    """The fields that need a value."""
-    return {
-        each.name
-        for each in dataclasses.fields(cast(Any, cls))
-        if each.default is dataclasses.MISSING and each.default_factory is dataclasses.MISSING
-    }
 
 
 def _argument(name: str) -> str:

@@ -8,10 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from app.checks.formats import FORMATS
 from app.checks.lint import Subject, lint
 from app.cli import main
-from app.commands import FORMATS as NAMED_FORMATS
 from app.experiments import experiment_at, experiment_names
 
 Output = pytest.CaptureFixture[str]
@@ -108,6 +106,10 @@ def test_every_job_of_a_sweep_is_checked(capsys: Output) -> None:
         (["--shape"], "no flag --shape; did you mean '--shapes'?   --shape"),
         (["--format", "xml"], "--format takes 'text', 'json', 'github' or 'sarif'   --format xml"),
         (["--explain", "TLA20"], "did you mean"),
+        (["--shapes=no"], "--shapes takes no value"),
+        (["digits", "--multirun"], "--multirun"),
+        (["experiment=digits/robust", "--types"], "looks at the files of experiments; name one"),
+        (["~a:1:2"], "~a:1:2: TLA207 "),
         (["digits/robust", "optimizer_spec=sdg"], "optimizer_spec: no option 'sdg'; did you mean 'sgd'?"),
         (["digits/robust", "experiment=digits/mlp"], "experiment: is given twice"),
     ],
@@ -117,8 +119,9 @@ def test_words_that_are_wrong_end_with_status_2(words: list[str], message: str, 
     assert message in "".join(capsys.readouterr())
 
 
-def test_a_code_is_explained(capsys: Output) -> None:
-    assert main(["check", "--explain", "TLA306"]) == 0
+@pytest.mark.parametrize("name", ["TLA306", "tla306", "same-as-before"])
+def test_a_code_is_explained(name: str, capsys: Output) -> None:
+    assert main(["check", "--explain", name]) == 0
     assert capsys.readouterr().out.startswith("# TLA306 same-as-before\n")
 
 
@@ -129,10 +132,6 @@ def test_findings_are_read_by_programs(wrong: Path, capsys: Output) -> None:
         (str(wrong), 6, "TLA201"),
         (str(wrong), 7, "TLA202"),
     ]
-
-
-def test_every_named_format_is_written() -> None:
-    assert list(NAMED_FORMATS) == list(FORMATS)
 
 
 def test_many_experiments_are_checked_by_several_processes_with_the_same_result(tmp_path: Path) -> None:
@@ -167,3 +166,41 @@ sys.exit(main(["check", "digits/base", "digits/one", "digits/two"]))
     done = subprocess.run([sys.executable, "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("TLA309") == 1
+
+
+def test_a_comment_in_a_file_that_was_not_looked_into_is_not_called_unneeded(tmp_path: Path, capsys: Output) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_text("trainer:\n  max_epochs: 20  # noqa: TLA306 wanted\n  precision: fp16\n")
+    assert main(["check", str(file)]) == 1
+    found = capsys.readouterr().out
+    assert ("TLA202" in found, "TLA902" in found) == (True, False)
+
+
+def test_a_file_that_cannot_be_read_is_found_in_every_format(tmp_path: Path, capsys: Output) -> None:
+    file = tmp_path / "x.yaml"
+    file.write_bytes(b"trainer: \xff\n")
+    for form in ("text", "json", "github", "sarif"):
+        assert main(["check", str(file), "--format", form]) == 1
+        out = capsys.readouterr().out
+        assert str(file) in out
+        assert "TLA103" in out
+
+
+def test_experiments_that_only_typed_words_make_equal_are_no_duplicates(tmp_path: Path, capsys: Output) -> None:
+    for name, epochs in (("one", 3), ("two", 4)):
+        (tmp_path / f"{name}.yaml").write_text(f"trainer: {{max_epochs: {epochs}}}\n")
+    assert main(["check", str(tmp_path), "trainer.max_epochs=9"]) == 0
+    assert "TLA307" not in capsys.readouterr().out
+
+
+def test_what_no_word_set_is_blamed_on_all_of_them(capsys: Output) -> None:
+    assert main(["check", "-m", "trainer=ddp", "optimizer_spec.lr=1e-3,1e-4"]) == 2
+    assert capsys.readouterr().out.startswith(
+        "trainer=ddp optimizer_spec.lr=1e-3,1e-4: TLA206 trainer.strategy: 'ddp' "
+    )
+
+
+def test_every_job_of_a_wrong_sweep_is_reported_in_every_format(capsys: Output) -> None:
+    assert main(["check", "--format", "json", "-m", "optimizer_spec.lr=1e-3,fast,0"]) == 2
+    found = json.loads(capsys.readouterr().out)
+    assert [each["typed"] for each in found] == ["optimizer_spec.lr=fast", "optimizer_spec.lr=0"]

@@ -8,13 +8,12 @@ from pathlib import Path
 import pytest
 
 from app.checks.diagnostics import Severity
-from app.checks.formats import FORMATS
+from app.checks.formats import as_text
 from app.checks.lint import Subject, lint
 from app.checks.selection import all_experiments
-from app.compose import prepare
 from app.experiments import experiment_at
 from app.schemas.codes import Code
-from app.tasks import task_folders
+from app.tasks import import_task_configs, task_folders
 from tests.gate.conftest import Write, experiment, folder
 from tests.gate.test_corpus import RIGHT
 
@@ -33,12 +32,12 @@ def checked(file: Path) -> str:
     text = file.read_text()
     words = re.findall(r"^# words: (.*)$", text, re.MULTILINE)
     others = re.findall(r"^# beside: (.*)$", text, re.MULTILINE)
-    prepare()
+    import_task_configs()
     subjects = [
         *(Subject(experiment=experiment_at(ROOT / other)) for other in others),
         Subject(overrides=tuple(" ".join(words).split()), experiment=experiment_at(file)),
     ]
-    return FORMATS["text"](lint(subjects).found)
+    return as_text(lint(subjects).found)
 
 
 @pytest.mark.parametrize("file", WRONG, ids=[file.stem for file in WRONG])
@@ -57,7 +56,7 @@ def test_every_kind_of_finding_has_a_wrong_experiment() -> None:
 
 
 def test_nothing_is_found_in_the_experiments_of_the_project() -> None:
-    prepare()
+    import_task_configs()
     tasks = [Subject(overrides=(f"task={task}",)) for task in task_folders()]
     subjects = [Subject(experiment=each) for each in all_experiments()]
     assert len(subjects) > 4
@@ -86,7 +85,7 @@ REMARKED = {
 
 def of_one_line(written: Sequence[str], write: Write, folder: Path) -> dict[str, list[str]]:
     """The codes that the linter finds in experiments of one line; those that find something."""
-    prepare()
+    import_task_configs()
     found: dict[str, list[str]] = {}
     for text in written:
         write(text)

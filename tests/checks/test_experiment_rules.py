@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from app.checks.experiment_rules import duplicates, identity, judge, remarked
-from app.compose import Composed, compose, prepare
+from app.compose import Composed, compose
 from app.experiments import experiment_at, with_bases
 from app.schemas.codes import Code
+from app.tasks import import_task_configs
 from tests.gate.conftest import Write, experiment, folder
 
 __all__ = ["experiment", "folder"]
@@ -21,7 +22,7 @@ def judged(experiment: Write, folder: Path) -> Judge:
     """What is found in an experiment with this text, typed words on top: by code and path, the message."""
 
     def judge_text(text: str, *words: str, code: Code) -> dict[str, str]:
-        prepare()
+        import_task_configs()
         experiment(text)
         read = experiment_at(folder / "x.yaml")
         composed = compose(words, read)
@@ -95,6 +96,13 @@ optimizer_spec: {momentum: 0.9}
 """
 
 
+CIRCLE = """
+defaults: [override /scheduler_spec: cosine_annealing]
+scheduler_spec: {T_max: 33}
+trainer: {max_epochs: "${scheduler_spec.T_max}"}
+"""
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -116,6 +124,8 @@ optimizer_spec: {momentum: 0.9}
         "joint_loss: {losses: {cross_entropy: {id: cross_entropy, label_smoothing: 0.1}}}",
         "optimizers: {a: {parameters: [x], optimizer_spec: {id: sgd, lr: 0.1}}}",
         "datamodule: {split_seed: '${seed_params.seed}'}",
+        # Without the length there would be none: the interpolations would go in a circle.
+        CIRCLE,
     ],
 )
 def test_what_differs_is_not_named(judged: Judge, experiment: Write, text: str) -> None:
@@ -140,8 +150,12 @@ def test_the_message_says_where_the_same_value_comes_from(judged: Judge, experim
     }
 
 
+def test_a_word_may_take_the_place_of_the_part_that_a_line_sets_a_field_of(judged: Judge) -> None:
+    assert judged("callbacks: {checkpoint: {monitor: val/loss}}", "callbacks={}", code=Code.SAME_AS_BEFORE) == {}
+
+
 def test_a_file_outside_the_tasks_folders_may_say_whose_it_is(tmp_path: Path) -> None:
-    prepare()
+    import_task_configs()
     file = tmp_path / "alone.yaml"
     file.write_text("defaults: [override /task: digits]\ntrainer: {max_epochs: 40}")
     read = experiment_at(file)
@@ -173,7 +187,7 @@ def test_of_typed_words_alone_only_what_they_set_is_called_unused() -> None:
 
 
 def test_every_remark_names_the_line_that_is_to_blame(experiment: Write, folder: Path) -> None:
-    prepare()
+    import_task_configs()
     experiment("trainer:\n  max_epochs: 20\noptimizer_spec:\n  lr: 7.0\n")
     read = experiment_at(folder / "x.yaml")
     found = {problem.path: problem.source for problem in judge(read, [], compose([], read))}

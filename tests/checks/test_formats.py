@@ -5,8 +5,8 @@ import pytest
 from pydantic import BaseModel
 from sarif_pydantic import Sarif
 
-from app.checks.diagnostics import Diagnostic, Severity
-from app.checks.formats import FORMATS
+from app.checks.diagnostics import Diagnostic, Format, Severity
+from app.checks.formats import WRITERS
 from app.checks.rules import RULES
 from app.schemas.codes import Code
 
@@ -33,14 +33,14 @@ TYPED = Diagnostic(
 
 
 def test_a_line_says_the_place_the_code_and_the_message() -> None:
-    assert FORMATS["text"]([IN_A_FILE, TYPED]).splitlines() == [
+    assert WRITERS[Format.TEXT]([IN_A_FILE, TYPED]).splitlines() == [
         f"{IN_A_FILE.file}:7:3: TLA201 optimizer_spec.lerning_rate: 100 % wrong; did you mean 'lr'?",
         "optimizer_spec.lr=3.0: TLA309 optimizer_spec.lr: is large",
     ]
 
 
 def test_json_has_everything_by_name() -> None:
-    in_a_file, typed = json.loads(FORMATS["json"]([IN_A_FILE, TYPED]))
+    in_a_file, typed = json.loads(WRITERS[Format.JSON]([IN_A_FILE, TYPED]))
     assert in_a_file == {
         "file": IN_A_FILE.file,
         "line": 7,
@@ -56,7 +56,7 @@ def test_json_has_everything_by_name() -> None:
 
 
 def test_github_shows_it_beside_the_line() -> None:
-    first, second = FORMATS["github"]([IN_A_FILE, TYPED]).splitlines()
+    first, second = WRITERS[Format.GITHUB]([IN_A_FILE, TYPED]).splitlines()
     assert first.startswith("::error file=app/tasks/digits/experiments/ro bust.yaml,line=7,col=3,title=TLA201 unknown-")
     assert first.endswith("-field::optimizer_spec.lerning_rate: 100 %25 wrong; did you mean 'lr'?")
     assert second == "::notice title=TLA309 learning-rate::optimizer_spec.lr: is large   optimizer_spec.lr=3.0"
@@ -66,12 +66,12 @@ def test_what_would_end_a_github_command_early_is_escaped() -> None:
     found = Diagnostic(
         file="a:b,c.yaml", line=1, column=1, code=Code.TYPE, path="", message="two\nlines", severity=Severity.ERROR
     )
-    assert FORMATS["github"]([found]).startswith("::error file=a%3Ab%2Cc.yaml,line=1,")
-    assert FORMATS["github"]([found]).endswith("::two%0Alines")
+    assert WRITERS[Format.GITHUB]([found]).startswith("::error file=a%3Ab%2Cc.yaml,line=1,")
+    assert WRITERS[Format.GITHUB]([found]).endswith("::two%0Alines")
 
 
 def test_sarif_is_read_by_another_implementation() -> None:
-    log = Sarif.model_validate_json(FORMATS["sarif"]([IN_A_FILE, TYPED]))
+    log = Sarif.model_validate_json(WRITERS[Format.SARIF]([IN_A_FILE, TYPED]))
     assert unknown(log) == ["columnKind"]  # of the standard (3.14.17), and not of that implementation
     (run,) = log.runs
     assert [rule.id for rule in run.tool.driver.rules or []] == ["TLA201", "TLA309"]
@@ -86,10 +86,10 @@ def test_sarif_is_read_by_another_implementation() -> None:
     assert not second.locations
 
 
-@pytest.mark.parametrize("name", FORMATS)
-def test_finding_nothing_is_well_formed_too(name: str) -> None:
-    text = FORMATS[name]([])
-    assert text == "" or json.loads(text) in ([], json.loads(FORMATS["sarif"]([])))
+@pytest.mark.parametrize("form", Format)
+def test_finding_nothing_is_well_formed_too(form: Format) -> None:
+    text = WRITERS[form]([])
+    assert text == "" or json.loads(text) in ([], json.loads(WRITERS[Format.SARIF]([])))
 
 
 def unknown(model: object) -> list[str]:

@@ -18,9 +18,9 @@ def found(code: Code = Code.LEARNING_RATE, line: int = 2, *, refused: bool = Fal
     )
 
 
-def left(comment: str, *diagnostics: Diagnostic, looked_for: set[Code] | None = None) -> list[str]:
-    text = f"optimizer_spec:\n{LINE}{comment}\n"
-    rest = silenced(diagnostics, {"x.yaml": text}, set(Code) if looked_for is None else looked_for)
+def left(comment: str, *diagnostics: Diagnostic, looked_for: set[Code] | None = None, line: str = LINE) -> list[str]:
+    text = f"optimizer_spec:\n{line}{comment}\n"
+    rest = silenced(diagnostics, {"x.yaml": text}, {"x.yaml": set(Code) if looked_for is None else looked_for})
     return [str(each) for each in rest]
 
 
@@ -80,3 +80,8 @@ def test_a_code_that_does_not_exist_is_reported() -> None:
 
 def test_a_text_that_only_mentions_it_is_no_comment() -> None:
     assert left("x#noqa: TLA309 really", found()) == [str(found())]
+
+
+def test_what_looks_like_a_comment_inside_a_value_is_none() -> None:
+    assert left('x # noqa: TLA309 really"', found(), line='  lr: "') == [str(found())]
+    assert left(" # noqa: TLA309 really", found(), line='  lr: "x"') == []

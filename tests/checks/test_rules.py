@@ -8,10 +8,10 @@ import pytest
 from app.checks.diagnostics import Severity
 from app.checks.lint import Subject, lint
 from app.checks.rules import RULES, page
-from app.compose import prepare
 from app.experiments import experiment_at
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError
+from app.tasks import import_task_configs
 from tests.gate.conftest import Write, experiment, folder
 
 __all__ = ["experiment", "folder"]
@@ -80,7 +80,7 @@ def test_a_misspelt_code_is_told_which_was_meant(word: str, message: str) -> Non
 def test_the_wrong_example_of_a_page_has_what_the_page_is_about_and_the_right_one_has_not(
     code: Code, experiment: Write, folder: Path
 ) -> None:
-    prepare()
+    import_task_configs()
     for title, (language, text) in examples(code).items():
         assert language == "yaml"
         experiment(text)

@@ -1,3 +1,5 @@
+import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -6,10 +8,10 @@ import pytest
 import app.checks.types
 from app.checks.types import TypeProblem, cache_folder, type_problems
 from app.checks.written_python import WrittenPython, written_python
-from app.compose import prepare
 from app.experiments import Experiment, experiment_at, experiment_names, read_experiment, with_bases
 from app.schemas.problems import AppError
 from app.schemas.registry import groups, options
+from app.tasks import import_task_configs
 from tests.gate.conftest import Write, experiment, folder
 from tests.gate.corpus import Wrong, batches
 from tests.gate.test_corpus import CORPUS, NEEDED, RIGHT, written
@@ -48,7 +50,7 @@ def test_every_finding_knows_its_path_in_the_config(found: Sequence[TypeProblem]
 
 
 def test_right_values_and_every_option_are_passed_over(experiment: Write, folder: Path) -> None:
-    prepare()
+    import_task_configs()
     for number, text in enumerate(RIGHT):
         experiment(text, f"right{number}")
     right = [experiment_at(file) for file in sorted(folder.glob("right*.yaml"))]
@@ -97,7 +99,14 @@ def choosing(group: str, name: str) -> Experiment:
     if groups[group].mount.startswith("module."):
         chosen = {"module": "digits/parts", **chosen}
     file = Path(f"choosing_{group}_{name}.yaml".replace("/", "_"))
-    return Experiment(name="digits/chosen", file=file, choices=chosen, places={groups[group].path: f"{file}:1:1"})
+    return Experiment(
+        name="digits/chosen",
+        task="digits",
+        file=file,
+        folder=file.parent,
+        choices=chosen,
+        places={groups[group].path: f"{file}:1:1"},
+    )
 
 
 def test_a_value_of_a_base_is_reported_in_the_file_that_set_it(experiment: Write, folder: Path) -> None:
@@ -181,4 +190,43 @@ def test_the_cache_lies_outside_the_project(tmp_path: Path, monkeypatch: pytest.
 
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert cache_folder().is_dir(), "where nothing can be written there, another folder is taken"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    other = cache_folder()
+    assert other.is_dir(), "where nothing can be written there, another folder is taken"
+    assert other.parent.stat().st_mode & 0o777 == 0o700
+    assert cache_folder() == other, "the same one each time"
+
+
+@pytest.mark.parametrize("kind", ["readable", "link", "file"])
+def test_a_folder_that_others_may_have_made_is_not_taken(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "home"))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    taken = cache_folder().parent
+    if kind == "readable":
+        taken.chmod(0o777)
+    else:
+        shutil.move(taken, tmp_path / "elsewhere")
+        taken.symlink_to(tmp_path / "elsewhere") if kind == "link" else taken.touch()
+
+    with pytest.raises(AppError, match="typed-lightning-app-"):
+        cache_folder()
+
+
+def test_what_was_rendered_long_ago_of_experiments_that_are_gone_is_removed(tmp_path: Path) -> None:
+    folder = tmp_path / "experiments"
+    files = {name: str(folder / f"experiment_{name}.py") for name in ("gone", "recent", "checked")}
+    app.checks.types._write(dict.fromkeys(files.values(), "config = 1\n"))
+    for name in ("gone", "checked"):
+        os.utime(files[name], (0, 0))
+
+    app.checks.types._remove_old(folder, [files["checked"]])
+
+    left = {"experiment_recent", "experiment_checked"}
+    assert {file.stem for file in folder.iterdir()} == left
+
+    app.checks.types._write({files["checked"]: "config = 1\n"})
+    app.checks.types._remove_old(folder, [])
+    assert {file.stem for file in folder.iterdir()} == left, "what is checked once a month stays"

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import AfterValidator, SecretStr
 
-from app.compose import prepare
 from app.schemas.annotations import field_types
 from app.schemas.problems import dotted
 from app.schemas.registry import groups, options
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
+from app.tasks import import_task_configs
 
 NONSENSE = "zz not a value"
 FIXED = ("accuracy", "f1")
@@ -280,7 +280,7 @@ def corpus() -> list[tuple[list[str], list[Wrong]]]:
     A layer takes one option from every group with one choice; those of a group of several are all there at once. Parts
     of a model have layers of their own, on the module that is made of them.
     """
-    prepare()
+    import_task_configs()
     seen: set[tuple[type, str]] = set()
     inner = [group for group in groups if groups[group].mount.startswith("module.")]
     single = [group for group in groups if not groups[group].several and group not in inner]

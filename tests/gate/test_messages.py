@@ -48,7 +48,7 @@ TYPED = {
     "seed_params.seed.x=1": "seed_params.seed.x: cannot be set inside seed_params.seed, which is 0",
     "optimizer_spec.lr=${oc.env:NOT_THERE}": "optimizer_spec.lr: the environment has no variable NOT_THERE",
     "optimizer_spec.lr=1e-3,1e-4": (
-        "optimizer_spec.lr: is a list of alternatives: add --multirun to run each of them, or write one value"
+        "optimizer_spec.lr: is a list of alternatives, a sweep for `app --multirun`; write one value"
         " (a list stands in brackets: 'optimizer_spec.lr=[…]')"
     ),
     "optimizer_spec._target_=os.system": (

@@ -18,7 +18,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from app.builders.run import Run, build_run
-from app.compose import compose, prepare
+from app.compose import compose
+from app.composing_with_hydra import register_all
 from app.schemas.batch import BatchSpec, TensorSpec, usual_target
 from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
@@ -252,7 +253,7 @@ LEAN: Final = (
 @pytest.fixture(scope="module")
 def workbench() -> Iterator[None]:
     """Make the task known, and forget it afterwards: other tests list the tasks there are."""
-    prepare()
+    register_all()
     for group, name, config, live in _REGISTERED:
         register(group, name, target=import_path(live))(config)
     yield
