@@ -27,7 +27,7 @@ def assembled(chosen: Mapping[str, object]) -> dict[str, Any]:
     tree: dict[str, Any] = copied(root_tree())
     for name in DEFAULT_OPTIONS:
         choose(tree, groups[name], chosen[name] if name in chosen else _default(name, chosen))
-    choose_parts_of_parts(tree, chosen)
+    _choose_parts_of_parts(tree, chosen)
     return tree
 
 
@@ -41,7 +41,7 @@ def choose(tree: dict[str, Any], group: Group, value: object) -> None:
     node[group.path[-1]] = parts if group.several else next(iter(parts.values()), None)
 
 
-def choose_parts_of_parts(tree: dict[str, Any], chosen: Mapping[str, object]) -> None:
+def _choose_parts_of_parts(tree: dict[str, Any], chosen: Mapping[str, object]) -> None:
     """Put in the options of the groups that stand inside other parts: the losses are the module's own at first."""
     module = option_at(tree["module"].get("_target_"))
     losses = list(cast(type[ModuleConfig], module.schema).default_losses) if module else []

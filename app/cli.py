@@ -1,6 +1,6 @@
 """The command line: `app [command] [overrides]`. Everything is checked before torch is imported.
 
-Hydra runs the jobs and answers `--help` and `--info`; a wrong config never reaches it.
+Hydra runs the jobs and answers `--info` and what `--cfg` asks of its own; a wrong config never reaches it.
 """
 
 import os

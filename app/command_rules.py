@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+from app.schemas.codes import Code
 from app.schemas.problems import Problem, dotted
 from app.schemas.run import RunConfig
 
@@ -30,4 +31,5 @@ def problems_for(command: str, config: RunConfig) -> Iterator[Problem]:
     if config.load_checkpoint is not None and config.resume_path is None:
         for path, file in config.load_checkpoint.files().items():
             if "://" not in file and not Path(file).expanduser().is_file():
-                yield Problem(path=dotted(("load_checkpoint", *path)), message=f"no file '{file}'")
+                where = dotted(("load_checkpoint", *path))
+                yield Problem(path=where, message=f"no file '{file}'", code=Code.ENVIRONMENT)

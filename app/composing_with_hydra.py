@@ -24,6 +24,7 @@ from app.experiment_source import register_plugins
 from app.hydra_settings import HYDRA_SETTINGS
 from app.overrides import Override
 from app.run_directory import register_resolver
+from app.schemas.codes import Code
 from app.schemas.config_store import store_options
 from app.schemas.problems import Problem, did_you_mean, dotted, first_line
 from app.schemas.registry import groups
@@ -56,7 +57,7 @@ def check_settings(settings: Sequence[Override], chosen: Mapping[str, object]) -
     try:
         cfg = composed_by_hydra(chosen, of_groups)
     except (HydraException, OmegaConfBaseException) as error:
-        yield Problem(path="", message=f"cannot be composed: {first_line(error)}")
+        yield Problem(path="", message=f"cannot be composed: {first_line(error)}", code=Code.OVERRIDE)
         return
     for override in settings:
         yield from _check_setting(cfg, override)
@@ -79,7 +80,7 @@ def _check_setting(cfg: DictConfig, override: Override) -> Iterator[Problem]:
     if name not in fields:
         there_is = did_you_mean(name, fields) or (f"; it has {', '.join(fields)}" if fields else "")
         message = f"{around} has no such field{there_is}"
-        yield Problem(path=dotted(override.path), message=message, source=override.typed)
+        yield Problem(path=dotted(override.path), message=message, source=override.typed, code=Code.UNKNOWN_FIELD)
         return
     try:
         OmegaConf.update(node, name, override.value)
@@ -88,7 +89,7 @@ def _check_setting(cfg: DictConfig, override: Override) -> Iterator[Problem]:
         return  # what Hydra fills in later: the number of a sweep's job
     except (OmegaConfBaseException, ValueError, TypeError, AssertionError) as error:
         message = f"cannot be set: {first_line(error)}"
-        yield Problem(path=dotted(override.path), message=message, source=override.typed)
+        yield Problem(path=dotted(override.path), message=message, source=override.typed, code=Code.OVERRIDE)
 
 
 def _word(value: object) -> str:

@@ -13,10 +13,9 @@ from typing import Any, Final
 
 from app.choices import check_choice
 from app.placed_yaml import REFUSED, Node, Place, read_yaml
-from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.problems import FileSource, Path, Problem, did_you_mean, dotted, nearest, show, shown_path
-from app.schemas.registry import groups, option_at
+from app.schemas.registry import groups, has_own_id, option_at
 from app.schemas.validation import RESERVED
 from app.tasks import task_folders
 
@@ -167,7 +166,7 @@ def merge(values: dict[str, Any], into: dict[str, Any]) -> None:
 def _chooses_anew(value: dict[str, Any], before: dict[str, Any]) -> bool:
     """Whether the `id` names an option, and is no field of the one before it."""
     option = option_at(before.get("_target_"))
-    if option is not None and (option.group.presets_only or "id" in field_types(option.schema)):
+    if option is not None and (option.group.presets_only or has_own_id(option.schema)):
         return False
     return "id" in value
 

@@ -8,7 +8,7 @@ The schemas are imported, and experiments looked at, once for each process: `dmy
 
 import hashlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -18,11 +18,12 @@ from mypy.nodes import ARG_STAR, ARG_STAR2, Context, Expression, ListExpr, Membe
 from mypy.plugin import FunctionContext, Plugin, ReportConfigContext
 from mypy.types import Instance, LiteralType, NoneType, Type, get_proper_type
 
+from app.installed import is_installed
+
 WRONG_CONFIG: Final = ErrorCode("config", "Check the overrides that a config is composed from", "Config")
 
 _COMPOSING: Final = ("app.compose.load_config", "app.compose.compose")
 _MENTIONED: Final = re.compile(rb"\b(load_config|compose)\b")
-_INSTALLED: Final = {"site-packages", "dist-packages", "typeshed"}
 
 
 def plugin(_version: str) -> type[Plugin]:
@@ -41,7 +42,7 @@ class OverridesPlugin(Plugin):
         """What the verdict on a module depends on beside itself and its imports: mypy checks it anew on a change."""
         file = Path(ctx.path)
         of_this_package = file.is_relative_to(Path(__file__).parent) and "tasks" not in file.parts
-        if of_this_package or file.suffix != ".py" or _INSTALLED & {*file.parts}:
+        if of_this_package or file.suffix != ".py" or is_installed(file) or "typeshed" in file.parts:
             return None
         return _fingerprint() if file.is_file() and _MENTIONED.search(file.read_bytes()) else None
 
@@ -110,13 +111,19 @@ def _type(ctx: FunctionContext, expression: Expression) -> Type:
 
 @cache
 def _fingerprint() -> str:
-    """A hash of all that the gate's verdict depends on, as it was when this process first asked.
-
-    These are the schemas, the experiments, and the gate itself.
-    """
+    """A hash of all that the gate's verdict depends on, as it was when this process first asked."""
     folder = Path(__file__).parent
-    files = [*folder.glob("*.py"), *folder.glob("schemas/**/*.py"), *folder.glob("tasks/*/config.py")]
     digest = hashlib.sha256()
-    for file in sorted([*files, *folder.glob("tasks/*/experiments/*.yaml")]):
+    for file in sorted(_judging(folder)):
         digest.update(f"{file.relative_to(folder)}\n".encode() + file.read_bytes())
     return digest.hexdigest()
+
+
+def _judging(folder: Path) -> Iterator[Path]:
+    """The schemas, the experiments, and the gate itself."""
+    yield from folder.glob("*.py")
+    yield from folder.glob("schemas/**/*.py")
+    yield folder / "checks/override_texts.py"
+    yield folder / "tasks/__init__.py"
+    yield from folder.glob("tasks/*/config.py")
+    yield from folder.glob("tasks/*/experiments/*.yaml")

@@ -9,6 +9,7 @@ from typing import Any, Final, cast
 
 from app.experiments import Experiment
 from app.overrides import Override
+from app.schemas.codes import Code
 from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
@@ -83,7 +84,7 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
         file = find_checkpoint(path).path if key == "resume_path" else path
         contents = read_contents(file)
     except CheckpointError as error:
-        raise ConfigError([Problem(path=key, message=str(error), source=source)]) from error
+        raise ConfigError([Problem(path=key, message=str(error), source=source, code=Code.ENVIRONMENT)]) from error
     file = without_user_info(file)
     described = contents.values.get(KEY)
     config = contents.config

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from app.mypy import _judging
+
 ROOT = Path(__file__).parents[1]
 
 SETTINGS = """\
@@ -151,6 +153,22 @@ def test_a_verdict_is_given_anew_when_a_schema_changes(project: Path) -> None:
     assert checked(project, program, "later.py")[3] == "cannot be checked: RuntimeError: not finished"
     schema.write_text(before)
     assert checked(project, program, "later.py") == {}
+
+
+def test_a_verdict_is_given_anew_when_what_gives_it_changes(project: Path) -> None:
+    code = (
+        "import sys; from app.checks.override_texts import findings; findings(('optimizer_spec.lr=fast',));"
+        "print(*(module.__file__ for name, module in sys.modules.items() if name.partition('.')[0] == 'app'))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(project)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=project, env=environment, capture_output=True, text=True, check=True)
+    package = project / "app"
+    judging = {*map(Path, done.stdout.split())}
+
+    assert len(judging) > 30
+    # These two hold nothing but a sentence.
+    assert judging - {*_judging(package)} == {package / "checks/__init__.py", package / "tasks/digits/__init__.py"}
 
 
 def test_mypy_imports_no_torch_for_it(project: Path) -> None:

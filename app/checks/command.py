@@ -70,7 +70,8 @@ def answer(words: Sequence[str]) -> tuple[str, int]:
     text = WRITERS[form](report.found)
     if form is Format.TEXT:
         text = _with_summary(text, report, subjects, shapes="--shapes" in flags)
-    return text, _status(report.found, typed=typed)
+    refused = [each for each in report.found if each.refused and (typed or (overrides and each.typed))]
+    return text, 2 if refused else int(any(each.severity is not Severity.HINT for each in report.found))
 
 
 def _between_jobs(overrides: Sequence[str]) -> Iterator[Diagnostic]:
@@ -79,12 +80,6 @@ def _between_jobs(overrides: Sequence[str]) -> Iterator[Diagnostic]:
         compose_sweep(overrides)
     except ConfigError as error:
         yield from diagnostics(error.problems, Severity.ERROR, otherwise=" ".join(overrides), refused=True)
-
-
-def _status(found: Sequence[Diagnostic], *, typed: bool) -> int:
-    if any(each.refused and (typed or each.typed) for each in found):
-        return 2
-    return int(any(each.severity is not Severity.HINT for each in found))
 
 
 def _with_summary(text: str, report: Report, subjects: Sequence[Subject], *, shapes: bool) -> str:

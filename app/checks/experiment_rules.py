@@ -6,7 +6,7 @@ Nothing here imports torch.
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from pydantic import SecretStr
 
@@ -56,38 +56,41 @@ def remarked(composed: Composed, set_here: Mapping[Path, str] | None = None) -> 
             yield Problem(path=dotted(fault.path), message=fault.message, source=place, code=fault.code)
 
 
-def identity(composed: Composed) -> str:
-    """What only configs have that are equal to this one: the task's name, and a digest of all values."""
+class Identity(NamedTuple):
+    """What only equal configs have in common."""
+
+    task: str
+    digest: str
+
+
+def identity(composed: Composed) -> Identity:
+    """The config's task, and a digest of all its values."""
     digest = hashlib.sha256(repr(_canonical(composed.config)).encode()).hexdigest()
-    return f"{composed.config.task.name}:{digest}"
+    return Identity(composed.config.task.name, digest)
 
 
-def duplicates(identities: Mapping[str, str]) -> Iterator[tuple[str, Problem]]:
+def duplicates(identities: Mapping[str, Identity]) -> Iterator[tuple[str, Problem]]:
     """For each experiment whose config is that of another one, or of its task's default, its name and what to say.
 
     `identities` are those of the experiments' configs, by name, in the order in which they are to be compared.
     """
-    defaults = {_default_identity(task): task for task in dict.fromkeys(map(_task_of, identities.values()))}
-    first: dict[str, str] = {}
-    for name, found in identities.items():
+    defaults = {_default_identity(task): task for task in dict.fromkeys(each.task for each in identities.values())}
+    first: dict[Identity, str] = {}
+    for name, config_identity in identities.items():
         message = None
-        if found in defaults:
-            message = f"changes nothing: task={defaults[found]} gives the same config without it"
-        elif first.setdefault(found, name) != name:
-            message = f"gives the same config as {first[found]}; keep one of them"
+        if config_identity in defaults:
+            message = f"changes nothing: task={defaults[config_identity]} gives the same config without it"
+        elif first.setdefault(config_identity, name) != name:
+            message = f"gives the same config as {first[config_identity]}; keep one of them"
         if message is not None:
             yield name, Problem(path="", message=message, code=Code.DUPLICATE)
 
 
-def _default_identity(task: str) -> str:
+def _default_identity(task: str) -> Identity | None:
     try:
         return identity(compose([f"task={task}"]))
     except ConfigError:  # a task that cannot run as it is has no experiment that changes nothing
-        return ""
-
-
-def _task_of(found: str) -> str:
-    return found.partition(":")[0]
+        return None
 
 
 def _typed(composed: Composed) -> dict[tuple[str, ...], str]:

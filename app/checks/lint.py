@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.checks.diagnostics import Diagnostic, Severity, diagnostics
-from app.checks.experiment_rules import duplicates, identity, judge, remarked
+from app.checks.experiment_rules import Identity, duplicates, identity, judge, remarked
 from app.checks.noqa import silenced
 from app.checks.rules import RULES
 from app.checks.shapes import shape_reports
@@ -26,6 +26,19 @@ from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, FileSource, Problem, parts_of
 from app.shapes.report import ShapeReport
 from app.tasks import import_task_configs
+
+_OF_TYPES: Final = frozenset({Code.TYPE})
+_OF_SHAPES: Final = frozenset(
+    {
+        Code.NORMALIZED_TWICE,
+        Code.STEP_FAILS,
+        Code.BROADCAST,
+        Code.TARGET_DTYPE,
+        Code.CLASS_COUNT,
+        Code.UNTRAINED,
+        Code.UNCHECKED,
+    }
+)
 
 _WORTH_A_PROCESS: Final = 50
 """Experiments; to start another process takes about as long as checking so many."""
@@ -77,7 +90,7 @@ class _Checked(NamedTuple):
 
     found: list[Diagnostic]
 
-    identity: str | None
+    identity: Identity | None
     """What only an equal config has; None for one that a run refuses."""
 
 
@@ -88,25 +101,27 @@ def lint(subjects: Sequence[Subject], *, types: bool = False, shapes: bool = Fal
     found = [diagnostic for one in checked.values() for diagnostic in one.found]
     right = {name: one.identity for name, one in checked.items() if one.identity is not None}
     # Words that are typed on top may make any two equal.
-    as_written = {name: found for name, found in right.items() if by_name[name].file and not by_name[name].overrides}
+    as_written = {name: config for name, config in right.items() if by_name[name].file and not by_name[name].overrides}
     for name, problem in duplicates(as_written):
         found += _rated([problem], by_name[name].blamed)
     if types:
-        found += _of_types([subject.experiment for subject in subjects if subject.experiment is not None])
+        experiments = [subject.experiment for subject in subjects if subject.experiment is not None]
+        found += _rated(type_problems(experiments))
     reports: Mapping[str, ShapeReport] = {}
     if shapes:
         composed = {name: by_name[name].composed() for name in right}
         reports = shape_reports({name: one.config for name, one in composed.items()}, processes=_processes())
         for name, report in reports.items():
-            sources = composed[name].sources
+            module = composed[name].sources.of(("module",))  # to blame for what a part of it does by default
             problems = [
-                replace(problem, source=sources.of(parts_of(problem.path)) or sources.of(("module",)))
-                for problem in report.problems
+                replace(problem, source=_source(problem, composed[name]) or module) for problem in report.problems
             ]
             found += _rated(problems, by_name[name].blamed)
     asked = _asked_for(types=types, shapes=shapes)
-    looked_for = {subject.file: asked if subject.name in right else frozenset() for subject in subjects if subject.file}
-    return Report(_finished(found, looked_for), reports)
+    # Words that are typed on top may also put right what a comment is there for.
+    looked_for = {by_name[name].file: asked for name in as_written}
+    files = [subject.file for subject in subjects if subject.file]
+    return Report(_finished(found, files, looked_for), reports)
 
 
 def _all_checked(subjects: Sequence[Subject]) -> list[_Checked]:
@@ -131,42 +146,47 @@ def _checked(subject: Subject) -> _Checked:
         composed = subject.composed()
     except ConfigError as error:
         return _Checked(list(diagnostics(error.problems, Severity.ERROR, otherwise=subject.blamed, refused=True)), None)
+    if subject.overrides and (unfit := list(problems_for("check", composed.config))):
+        unfit = [replace(problem, source=_source(problem, composed)) for problem in unfit]
+        return _Checked(list(diagnostics(unfit, Severity.ERROR, otherwise=subject.blamed, refused=True)), None)
     if subject.experiment is not None:
         problems = judge(subject.experiment, with_bases(subject.experiment)[0][:-1], composed)
-    elif missing := list(problems_for("check", composed.config)):
-        return _Checked(list(diagnostics(missing, Severity.ERROR, otherwise=subject.blamed, refused=True)), None)
     else:
         problems = remarked(composed)
     return _Checked(list(_rated(problems, subject.blamed)), identity(composed))
 
 
-def _rated(problems: Iterable[Problem], otherwise: str) -> Iterator[Diagnostic]:
+def _source(problem: Problem, composed: Composed) -> str | None:
+    return composed.sources.of(parts_of(problem.path))
+
+
+def _rated(problems: Iterable[Problem], otherwise: str = "") -> Iterator[Diagnostic]:
     """What a run would take, as severe as its rule says."""
     for problem in problems:
         yield from diagnostics([problem], RULES[problem.code].severity, otherwise=otherwise)
 
 
-def _of_types(experiments: Sequence[Experiment]) -> Iterator[Diagnostic]:
-    for problem in type_problems(experiments):
-        yield Diagnostic(
-            file=problem.file,
-            line=problem.line,
-            column=problem.column,
-            code=Code.TYPE,
-            path=problem.path,
-            message=problem.message,
-            severity=RULES[Code.TYPE].severity,
-        )
-
-
 def _asked_for(*, types: bool, shapes: bool) -> frozenset[Code]:
-    """The kinds of finding that were looked for in experiments that a run would take."""
-    return frozenset(code for code in Code if {"4": types, "5": shapes}.get(code[3], True))
+    """The kinds of finding of which a comment without one is unneeded.
+
+    What an experiment duplicates may not have been named beside it, so that this is never known of `DUPLICATE`.
+    """
+    left_out = {Code.DUPLICATE, *(() if types else _OF_TYPES), *(() if shapes else _OF_SHAPES)}
+    return frozenset(Code) - left_out
 
 
-def _finished(found: Iterable[Diagnostic], looked_for: Mapping[str, Collection[Code]]) -> list[Diagnostic]:
+def _finished(
+    found: Iterable[Diagnostic], files: Sequence[str], looked_for: Mapping[str, Collection[Code]]
+) -> list[Diagnostic]:
     """Each finding once, without those that comments silence, sorted by place."""
     once = list(dict.fromkeys(found))
-    files = filter(None, dict.fromkeys([*looked_for, *(each.file for each in once)]))
-    texts = {file: Path(file).read_text(encoding="utf-8", errors="replace") for file in files}
+    with_findings = (each.file for each in once if each.file)
+    texts = {file: _text(file) for file in dict.fromkeys([*files, *with_findings])}
     return sorted(silenced(once, texts, looked_for), key=lambda each: (each.file, each.line, each.column))
+
+
+def _text(file: str) -> str:
+    try:
+        return Path(file).read_text(encoding="utf-8", errors="replace")
+    except OSError:  # said when it was read as an experiment
+        return ""

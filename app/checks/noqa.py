@@ -104,13 +104,14 @@ def _about(
         )
         return
     for code in comment.codes:
+        what = "the comment" if len(comment.codes) == 1 else "it from the comment"
         key = (comment.file, comment.line, code)
         if code not in list(Code):
             yield _finding(comment, Code.UNNEEDED, f"there is no code {code}{did_you_mean(code, list(Code))}")
         elif key in refused:
             yield _finding(comment, Code.UNNEEDED, f"{code} cannot be silenced here: a run refuses it too")
         elif key not in used and Code(code) in looked_for:
-            yield _finding(comment, Code.UNNEEDED, f"nothing in this line is {code}; remove the comment")
+            yield _finding(comment, Code.UNNEEDED, f"nothing in this line is {code}; remove {what}")
 
 
 def _finding(comment: Comment, code: Code, message: str) -> Diagnostic:

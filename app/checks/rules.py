@@ -38,7 +38,10 @@ _ERRORS: Final[Mapping[Code, tuple[str, str]]] = {
     Code.MISSING: ("missing-value", "A field that needs a value has none."),
     Code.CONFLICT: ("conflict", "Two values, each right by itself, do not go together."),
     Code.OVERRIDE: ("override", "A word typed as an override cannot be read, or names what cannot be set."),
-    Code.ENVIRONMENT: ("environment", "A package, key or environment variable that the config needs is not there."),
+    Code.ENVIRONMENT: (
+        "environment",
+        "A package, key, file or variable that the config needs is not there.",
+    ),
     Code.MONITOR: ("monitor", "The value that is watched is never logged, or better the other way round."),
     Code.DROP_LAST: ("drop-last", "Samples would be left out of an evaluation."),
     Code.NORMALIZED_TWICE: ("normalized-twice", "A loss gets probabilities for scores, or scores for probabilities."),
@@ -56,7 +59,7 @@ _WARNINGS: Final[Mapping[Code, tuple[str, str]]] = {
     Code.SAME_AS_BEFORE: ("same-as-before", "The line sets or chooses what would be so without it."),
     Code.DUPLICATE: ("duplicate", "The experiment gives the same config as another one, or as none."),
     Code.UNSEEDED: ("unseeded", "Some of the run's randomness does not start from its seed."),
-    Code.UNEXPLAINED: ("unexplained-noqa", "A comment silences something without saying what, or why."),
+    Code.UNEXPLAINED: ("unexplained-noqa", "A `# noqa` names no code or gives no reason, and silences nothing."),
     Code.UNNEEDED: ("unneeded-noqa", "A comment silences something that is not there, or cannot be silenced."),
 }
 

@@ -75,7 +75,10 @@ def _nothing(word: str, names: Sequence[str]) -> Problem:
     if word and _kind(path) == "folder":
         message = "no YAML file in this folder"
     elif path.suffix in (".yaml", ".yml") or path.is_absolute():
-        message = "no such file"
+        there = [file.name for file in path.parent.glob("*.yaml")] if _kind(path.parent) == "folder" else []
+        message = f"no such file{did_you_mean(path.name, there)}"
+    elif word.endswith("/"):
+        message = "no such folder"
     else:
         tasks = {name.partition("/")[0] for name in names}
         meant = did_you_mean(word, [*names, *tasks]) or f"; there is {', '.join(names) or 'none yet'}"

@@ -17,11 +17,13 @@ from contextlib import suppress
 from getpass import getuser
 from importlib.util import find_spec
 from pathlib import Path as File
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from app.checks.written_python import WrittenPython, written_python
 from app.experiments import Experiment, with_bases
-from app.schemas.problems import AppError, dotted
+from app.installed import is_installed
+from app.schemas.codes import Code
+from app.schemas.problems import AppError, FileSource, Problem, dotted
 from app.schemas.schema import schemas
 
 _LONG: Final = 30 * 24 * 3600
@@ -30,24 +32,8 @@ _LONG: Final = 30 * 24 * 3600
 _ARGUMENT: Final = re.compile(r'Unexpected keyword argument "(\w+)"')
 
 
-class TypeProblem(NamedTuple):
-    """What mypy says of one value. They sort by place."""
-
-    file: str
-    """As somebody in the current folder names it."""
-
-    line: int
-    column: int
-
-    path: str
-    """Dotted path of the value in the config."""
-
-    message: str
-    """Mypy's own, with the code of the error."""
-
-
-def type_problems(experiments: Sequence[Experiment], *, cache: File | None = None) -> list[TypeProblem]:
-    """What mypy finds wrong with the values of experiments and of what they build on, each once.
+def type_problems(experiments: Sequence[Experiment], *, cache: File | None = None) -> list[Problem]:
+    """What mypy finds wrong with the values of experiments and of what they build on, each once, sorted by place.
 
     Args:
         experiments: What to check; one whose text cannot be read is passed over, and so is what is wrong in its text.
@@ -70,14 +56,14 @@ def type_problems(experiments: Sequence[Experiment], *, cache: File | None = Non
     settings = folder.parent / "mypy.ini"
     _write({str(settings): _settings()} | {name: written.text for name, written in rendered.items()})
     _remove_old(folder, rendered)
-    return sorted({_problem(error, rendered) for error in _mypy(rendered, settings)})
+    return sorted({_problem(error, rendered) for error in _mypy(rendered, settings)}, key=_place)
 
 
 def cache_folder() -> File:
     """Where this project's mypy cache is kept, outside the project: one for each copy of it."""
     home = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA") or File.home() / ".cache"
-    version = f"{sys.prefix}:{File(__file__).parent}"
-    folder = File(home) / "typed-lightning-app" / hashlib.sha256(version.encode()).hexdigest()[:16]
+    copy = f"{sys.prefix}:{File(__file__).parent}"
+    folder = File(home) / "typed-lightning-app" / hashlib.sha256(copy.encode()).hexdigest()[:16]
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError:
@@ -116,10 +102,9 @@ def _write(texts: Mapping[str, str]) -> None:
             file = File(name)
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             if file.is_file() and file.read_text(encoding="utf-8") == text:
+                # It is still in use; mypy, which goes by the time too, is not made to look again each time.
                 if file.stat().st_mtime < time.time() - _LONG / 2:
-                    os.utime(
-                        file
-                    )  # still in use; mypy, which goes by the time too, is not made to look again each time
+                    os.utime(file)
             else:
                 draft = file.with_suffix(f".{os.getpid()}")
                 draft.write_text(text, encoding="utf-8")
@@ -150,12 +135,12 @@ def _settings() -> str:
     packages = sorted({path.partition(".")[0] for path in schemas})
     folders = {File(folder).parent for name in packages for folder in getattr(sys.modules[name], "__path__", ())}
     # Mypy looks into installed packages by itself, and wants not to be told.
-    there = [str(folder) for folder in sorted(folders) if "site-packages" not in folder.parts]
+    there = [str(folder) for folder in sorted(folders) if not is_installed(folder)]
     sections = [f"[mypy-{name}.*]\nfollow_imports = silent\n" for name in [*packages, "pydantic"]]
     return "\n".join(["[mypy]", f"mypy_path = {os.pathsep.join(there)}", "follow_imports = skip", "", *sections])
 
 
-def _problem(error: dict[str, Any], rendered: dict[str, WrittenPython]) -> TypeProblem:
+def _problem(error: dict[str, Any], rendered: dict[str, WrittenPython]) -> Problem:
     """What mypy says, at the value of the YAML that its line is about."""
     line = rendered[error["file"]].lines.get(error["line"])
     if line is None:
@@ -164,5 +149,11 @@ def _problem(error: dict[str, Any], rendered: dict[str, WrittenPython]) -> TypeP
     if (unknown := _ARGUMENT.match(message)) and (argument := line.arguments.get(unknown[1])):
         path, source = (*path, argument.name), argument.source
         message = message.replace(f'"{unknown[1]}"', f'"{argument.name}"', 1)
-    file, row, column = source.rsplit(":", 2)
-    return TypeProblem(file, int(row), int(column), dotted(path), f"{message}  [{error['code']}]")
+    return Problem(path=dotted(path), message=f"{message}  [{error['code']}]", source=source, code=Code.TYPE)
+
+
+def _place(problem: Problem) -> tuple[str, int, int, str, str]:
+    """What problems are sorted by."""
+    source = problem.source
+    assert isinstance(source, FileSource), "every rendered line has a place in a file"
+    return source.file, source.line, source.column, problem.path, problem.message

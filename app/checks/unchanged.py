@@ -7,10 +7,9 @@ from typing import Any, Final, NamedTuple, cast
 
 from app.compose import Composed
 from app.experiments import Experiment
-from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.problems import Path, Problem, dotted, show
-from app.schemas.registry import groups, option_at, options
+from app.schemas.registry import groups, has_own_id, option_at, options
 from app.schemas.resolution import REFERENCE
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schema import import_path, is_schema, known_defaults
@@ -91,11 +90,11 @@ def _same_values(value: object, before: object, after: object, path: Path, compo
             yield _Same(path, value, before)
         return
     cls: type = type(after)
-    has_id = is_schema(cls) and "id" not in field_types(cls)
-    if is_schema(cls) and (not isinstance(before, dict) or (has_id and "id" in value)):
+    chosen_by_id = is_schema(cls) and not has_own_id(cls)
+    if is_schema(cls) and (not isinstance(before, dict) or (chosen_by_id and "id" in value)):
         before = _as_chosen(cls, value.get("id"))
     for key, item in value.items():
-        if key != "id" or not has_id:
+        if key != "id" or not chosen_by_id:
             yield from _same_values(item, _item(before, key), _item(after, key), (*path, key), composed)
 
 

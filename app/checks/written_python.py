@@ -18,7 +18,7 @@ from app.experiments import Experiment, merge
 from app.inspection.python_code import imports, literal
 from app.schemas.annotations import alternatives, element_type, field_types, is_secret
 from app.schemas.presets import with_presets
-from app.schemas.problems import Path
+from app.schemas.problems import FileSource, Path
 from app.schemas.registry import group_of, option_at, options
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
@@ -67,7 +67,7 @@ def written_python(experiments: Sequence[Experiment]) -> WrittenPython | None:
     for experiment in experiments:
         merge(experiment.values, tree)
     places = {path: place for experiment in experiments for path, place in experiment.places.items()}
-    writer = _Writer(places, otherwise=f"{experiments[-1].shown}:1:1")
+    writer = _Writer(places, otherwise=FileSource(experiments[-1].shown, 1, 1))
     writer.value("config = ", resolve(with_presets(tree, RunConfig))[0], RunConfig, (), "")
     head = _HEAD.format(imports=imports(writer.names)).splitlines()
     lines = {len(head) + number: line for number, line in enumerate(writer.about, start=1)}

@@ -13,13 +13,13 @@ from typing import Any, Literal, cast
 from app.compose import Composed, compose_tree, taken_away
 from app.experiments import Experiment, read_experiment, with_bases
 from app.inspection.definitions import attribute_place, default_choice_place, field_place, preset_place
-from app.inspection.facts import ABSENT, default_of, fields_of
+from app.inspection.facts import ABSENT, default_of
 from app.inspection.spelling import choice
 from app.overrides import Override, read_overrides
 from app.schemas.plain import to_plain
 from app.schemas.presets import with_presets
 from app.schemas.problems import Path, dotted
-from app.schemas.registry import Group, Option, group_at, groups, option_of, options
+from app.schemas.registry import Group, Option, group_at, groups, has_own_id, option_of, options
 from app.schemas.resolution import references
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schema import MADE_FROM_OTHERS, is_schema
@@ -147,7 +147,7 @@ class Origins:
 
     def _is_option(self, path: Path) -> bool:
         config = value_at(self.composed.config, path)
-        return is_schema(type(config)) and "id" not in fields_of(config)
+        return is_schema(type(config)) and not has_own_id(type(config))
 
     def _choices(self, path: Path) -> Iterator[Origin]:
         """What chose the option that stands at a path, in order."""
@@ -238,14 +238,12 @@ class Origins:
 
     def _is_chosen(self, path: Path) -> bool:
         """Whether something other than a default of the part around it chose what stands at a path."""
-        by_name = any(
-            group.path in (path, path[:-1]) and any(self._explicit_choices(group)) for group in groups.values()
-        )
-        return (
-            by_name
-            or path[:1] == path
-            or any(isinstance(value := value_at(step.values, path), dict) and "id" in value for step in self._steps)
-        )
+        around = [group for group in groups.values() if group.path in (path, path[:-1])]
+        by_name = any(any(self._explicit_choices(group)) for group in around)
+        set_here = [value_at(step.values, path) for step in self._steps]
+        by_id = any(isinstance(value, dict) and "id" in value for value in set_here)
+        of_the_run = len(path) == 1
+        return of_the_run or by_name or by_id
 
 
 def _default(schema: type, name: str) -> object:

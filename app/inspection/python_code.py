@@ -4,12 +4,13 @@ What fits into 88 columns stands on one line; anything longer has one entry a li
 the text is stable under any wider setting too.
 """
 
+import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-WIDTH: Final = 88
+_WIDTH: Final = 88
 
 _INDENT: Final = "    "
 
@@ -49,7 +50,7 @@ def literal(value: object) -> str | None:
     """A text, number, boolean or None as Python writes it; None for what is none of these."""
     if isinstance(value, str):
         return quoted(value)
-    if isinstance(value, float) and value - value != 0:
+    if isinstance(value, float) and not math.isfinite(value):
         return f'float("{value}")'
     return repr(value) if value is None or isinstance(value, bool | int | float) else None
 
@@ -77,7 +78,7 @@ def imports(names: Mapping[str, Iterable[tuple[str, str]]]) -> str:
     for module, found in sorted(names.items()):
         texts = [name if name == here else f"{name} as {here}" for name, here in sorted(found)]
         line = f"from {module} import {', '.join(texts)}"
-        if len(line) > WIDTH:
+        if len(line) > _WIDTH:
             line = "\n".join([f"from {module} import (", *(f"{_INDENT}{text}," for text in texts), ")"])
         lines.append(line)
     return "\n".join(lines)
@@ -87,7 +88,7 @@ def _lines(prefix: str, value: Expression, end: str, *, indent: int, comment: st
     start = _INDENT * indent
     line = f"{start}{prefix}{value.flat()}{end}"
     behind = f"  # {comment}" if comment else ""
-    if not value.entries or (not value.commented() and len(line) <= WIDTH):
+    if not value.entries or (not value.commented() and len(line) <= _WIDTH):
         yield line + behind
         return
     yield f"{start}{prefix}{value.text}"

@@ -36,14 +36,15 @@ def python_source(config: RunConfig, tree: Mapping[str, Any] | None = None) -> s
     raw = None if tree is None else with_presets(dict(tree), RunConfig)
     value = writer.expression(config, (), raw)
     code = laid_out("config = ", value)
-    around = ["import os"] if "os.environ[" in code else []
     # What was looked at in vain, to compare a value with its default, needs no import.
     used = set(re.findall(r"\w+", code))
     names: defaultdict[str, set[tuple[str, str]]] = defaultdict(set)
     for cls, name in writer.names.items():
         if name in used:
             names["pydantic" if cls is SecretStr else cls.__module__].add((cls.__name__, name))
-    sections = [*around, *(imports({module: names.pop(module)}) for module in ("pydantic",) if module in names)]
+    sections = ["import os"] if "os.environ[" in code else []
+    if "pydantic" in names:
+        sections.append(imports({"pydantic": names.pop("pydantic")}))
     return "\n\n".join([*sections, imports(names), code]) + "\n"
 
 

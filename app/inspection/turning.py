@@ -195,7 +195,7 @@ class _Gathering:
             if (before == value and type(before) is type(value)) or isinstance(value, SecretStr):
                 continue
             inner = []
-            if is_schema(type(value)) and group_of_schema(type(value)) is None:
+            if is_schema(type(value)) and _group_of_schema(type(value)) is None:
                 inner = list(self._inside((*path, name), _UNKNOWN, value))
             yield from inner or [override((*path, name), self._written(value))]
 
@@ -207,7 +207,7 @@ class _Gathering:
             return {key: self._written(item) for key, item in value.items()}
         if not is_schema(type(value)):
             return value
-        group = group_of_schema(type(value))
+        group = _group_of_schema(type(value))
         option = None if group is None else self._nearest(value, group)
         given = _UNKNOWN if option is None else self._fresh(option)
         preset = None if option is None else option.preset
@@ -240,7 +240,7 @@ class _Gathering:
         return self._given[key]
 
 
-def group_of_schema(schema: type) -> Group | None:
+def _group_of_schema(schema: type) -> Group | None:
     """The group that has a schema, or one that it derives from, as an option's."""
     return next((group for base in schema.__mro__ if (group := group_of(base)) is not None), None)
 

@@ -14,7 +14,7 @@ from app.json_schema.types import INTERPOLATION, Json, of_type
 from app.schemas.annotations import field_types
 from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.expectations import expected
-from app.schemas.registry import Group, Option, group_of, options
+from app.schemas.registry import Group, Option, group_of, has_own_id, options
 from app.schemas.schema import import_path, is_schema, known_defaults, required_fields
 
 _PART: Final[Json] = {
@@ -100,7 +100,7 @@ class Definitions:
 
     def _chosen(self, option: Option) -> Json:
         fields = self._fields_of(option, anew=False)
-        if option.group.presets_only or _has_own_id(option):
+        if option.group.presets_only or has_own_id(option.schema):
             return fields
         return {"if": _HAS_ID, "then": self.by_id(option.group), "else": fields}
 
@@ -121,11 +121,11 @@ class Definitions:
 
     def _fields_of(self, option: Option, *, anew: bool) -> Json:
         made = self._part(option.schema, option.preset, anew=anew)
-        if not option.group.presets_only and not (_has_own_id(option) and not anew):
+        if not option.group.presets_only and not (has_own_id(option.schema) and not anew):
             made["properties"]["id"] = {}  # what it may be is said where it chooses
         if not option.group.several and check_choice(option.group.name, None) is None:
             made["type"] = [*made["type"], "null"]
-        return self.shared(f"{option.schema.__name__}", made)
+        return self.shared(option.schema.__name__, made)
 
     def _part(self, cls: type, preset: Mapping[str, object], *, anew: bool) -> Json:
         return {
@@ -161,10 +161,6 @@ def inside(made: Json) -> Json:
     if "$ref" not in made:
         return made
     return {"type": ["object", "string"], "allOf": [made]}
-
-
-def _has_own_id(option: Option) -> bool:
-    return "id" in field_types(option.schema)
 
 
 def _reference(name: str) -> Json:

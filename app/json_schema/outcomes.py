@@ -10,7 +10,7 @@ from app.json_schema.definitions import Definitions
 from app.json_schema.types import Json
 from app.schemas.annotations import alternatives, field_types
 from app.schemas.module import ModuleConfig
-from app.schemas.registry import Group, Option, groups
+from app.schemas.registry import Group, Option, groups, has_own_id
 from app.schemas.run import DEFAULT_OPTIONS
 from app.schemas.schema import is_schema
 from app.schemas.validation import NAME
@@ -73,8 +73,10 @@ class Outcomes:
         found: dict[str, dict[str | None, set[str]]] = {}
         for base, ids in self.by_id[group.name].items():
             for name, option in ids.items():
-                right = isinstance(name, str) and re.fullmatch(NAME, name)  # a base may be wrong itself
-                if name is not None and right and not _has_id(self.definitions.choices(group).get(name)):
+                if not isinstance(name, str) or not re.fullmatch(NAME, name):  # a base may be wrong itself
+                    continue
+                own = self.definitions.choices(group).get(name)
+                if own is None or not has_own_id(own.schema):
                     found.setdefault(name, {}).setdefault(option, set()).add(base)
         return found
 
@@ -131,8 +133,3 @@ def _of_module(module: Option, group: Group) -> Iterable[str | None]:
 
 def _as_list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]
-
-
-def _has_id(option: Option | None) -> bool:
-    """Whether `id` is a field of its own."""
-    return option is not None and "id" in field_types(option.schema)

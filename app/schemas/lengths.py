@@ -87,7 +87,7 @@ def happens_beyond(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConf
             yield from _impatient(callback, trainer, ("callbacks", name, "patience"))
 
 
-def most_batches(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> int | None:
+def _most_batches(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> int | None:
     """Batches that training cannot exceed, as far as that is known without the data."""
     accumulating = [one for one in callbacks.values() if isinstance(one, GradientAccumulationConfig)]
     of_step = [trainer.accumulate_grad_batches, *(size for one in accumulating for size in one.scheduling.values())]
@@ -100,7 +100,7 @@ def most_batches(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig
 
 def never_validated(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> tuple[int, int] | None:
     """The batches after which the first validation would come, and those after which the run ends before that."""
-    interval, last = trainer.val_check_interval, most_batches(callbacks, trainer)
+    interval, last = trainer.val_check_interval, _most_batches(callbacks, trainer)
     if type(interval) is int and last and last < interval and not trainer.fast_dev_run:
         return interval, last
     return None

@@ -12,6 +12,7 @@ from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
+from app.schemas.annotations import field_types
 from app.schemas.problems import Path
 from app.schemas.schema import import_path, initial_values, is_schema
 
@@ -198,6 +199,11 @@ def group_of(base: type) -> Group | None:
 def group_at(path: Path) -> Group | None:
     """The group whose choice stands at this path of a run's config."""
     return next((group for group in groups.values() if group.path == path), None)
+
+
+def has_own_id(schema: type) -> bool:
+    """Whether `id` is a field of the schema, so that where it stands an `id` chooses no option."""
+    return "id" in field_types(schema)
 
 
 def starting_values(schema: type) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The shape check: a module takes its steps on tensors without values, so that nothing but time for a glance is needed.
+"""The shape check: a module takes its steps on tensors without values, with no data, no GPU and hardly any memory.
 
 `report` is what it finds, free of torch; `python -m app.shapes` is the process that finds it.
 """

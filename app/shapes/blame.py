@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.conv import _ConvNd
 
+from app.installed import is_installed
 from app.losses.inputs import LossInputError, require_classes
 from app.metrics.split_metrics import MetricValueError
 from app.schemas.codes import Code
@@ -50,8 +51,6 @@ _HOOKS: Final = frozenset(name for name in dir(LightningModule) if re.match("on_
 
 _OURS: Final = Path(__file__).parent
 _PYTHON: Final = Path(sysconfig.get_paths()["stdlib"])
-_PACKAGES: Final = ("site-packages", "dist-packages")
-"""Folders in which packages are installed; the second is Debian's."""
 
 
 class ClassCountError(ValueError):
@@ -257,6 +256,6 @@ def _frames(error: BaseException) -> traceback.StackSummary:
 
 
 def _is_own(file: Path) -> bool:
-    if not file.exists() or not set(_PACKAGES).isdisjoint(file.parts):
+    if not file.exists() or is_installed(file):
         return False
     return _OURS not in file.parents and _PYTHON not in file.parents

@@ -20,7 +20,7 @@ from torch.utils._pytree import tree_map
 from app.schemas.batch import BatchSpec, TensorSpec
 from app.tasks.shared.datasets import Batch
 
-NEEDS_VALUES: Final = (
+_NEEDS_VALUES: Final = (
     DataDependentOutputException,
     DynamicOutputShapeException,
     UnsupportedFakeTensorException,
@@ -91,7 +91,7 @@ def needs_values(error: BaseException) -> bool:
     """Whether this, or what it was raised from, is what a tensor without values cannot answer."""
     seen: BaseException | None = error
     while seen is not None:
-        if isinstance(seen, NEEDS_VALUES) or any(words in str(seen) for words in _OUTSIDE_TORCH):
+        if isinstance(seen, _NEEDS_VALUES) or any(words in str(seen) for words in _OUTSIDE_TORCH):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

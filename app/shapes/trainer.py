@@ -44,11 +44,6 @@ class Steps(Callback):
     def __init__(self, observer: Observer) -> None:
         self.observer = observer
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Let no scheduler wait for a metric that a trial does not log."""
-        for config in trainer.lr_scheduler_configs:
-            config.strict = False
-
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         """Begin a batch."""
         self.observer.begin("training", batch_idx)
@@ -76,10 +71,14 @@ class Steps(Callback):
 
 
 class _Logged(dict[str, Tensor]):
-    """What a module has logged, which a trial does not keep: anything it asks for is there."""
+    """What a module has logged, which a trial does not keep: anything that it or a scheduler asks for is there."""
 
     def __missing__(self, name: str) -> Tensor:
-        return torch.zeros(())
+        return torch.tensor(0.0)  # unlike one of torch.zeros, its value is known among fake tensors
+
+    def get(self, name: str, default: Any = None) -> Tensor:
+        """Lightning's schedulers ask in this way."""
+        return self[name]
 
 
 class _Trainer(Trainer):

@@ -23,7 +23,6 @@ from app.schemas.callbacks import FreezeConfig, StochasticWeightAveragingConfig
 from app.schemas.codes import Code
 from app.schemas.problems import Problem, dotted
 from app.schemas.run import RunConfig
-from app.schemas.schedulers import ReduceLROnPlateauSpec, SchedulerSpec
 from app.schemas.task_fit import of_the_task
 from app.shapes.batches import DeclaredBatches
 from app.shapes.blame import ClassCountError, path_of_part, problems_of
@@ -35,7 +34,7 @@ from app.shapes.trainer import Steps, trial_trainer
 from app.shapes.watch import Watch
 from app.tasks.shared.module import BaseModule
 
-T = TypeVar("T")
+_T = TypeVar("_T")
 
 _SMALL: Final = 50_000_000
 """Parameters up to which a module is tried with real values too."""
@@ -50,12 +49,12 @@ def shape_report(config: RunConfig) -> ShapeReport:
     A small module in which something goes wrong is tried once more with real values: it may only be that it looks at
     them, as by `.item()`, or that torch knows no fake way for what it does.
     """
-    report = Trial(config, Values()).report()
+    report = _Trial(config, Values()).report()
     if not report.problems or all(problem.code in _CERTAIN for problem in report.problems):
         return report
     if report.parameters > _SMALL:
         return report
-    real = Trial(config, Values(fake=False)).report()
+    real = _Trial(config, Values(fake=False)).report()
     failing = {problem.path for problem in real.problems}
     kept = [each for each in report.problems if each.path in failing and each.code is not Code.UNCHECKED]
     known = {problem.path for problem in kept}
@@ -63,7 +62,7 @@ def shape_report(config: RunConfig) -> ShapeReport:
     return replace(report if report.flops else real, problems=problems)
 
 
-class Trial:
+class _Trial:
     """A module on its way through its steps."""
 
     def __init__(self, config: RunConfig, values: Values) -> None:
@@ -254,9 +253,9 @@ class Trial:
     def _measuring(self) -> bool:
         return self.watch is not None and self.watch.measuring()
 
-    def _made(self, doing: str, make: Callable[[], T]) -> T | None:
+    def _made(self, doing: str, make: Callable[[], _T]) -> _T | None:
         """What `make` gives, unless it fails."""
-        made: list[T] = []
+        made: list[_T] = []
         with self._noting(doing):
             made.append(make())
         return made[0] if made else None
@@ -270,7 +269,7 @@ class Trial:
             raise
         except BaseException as error:  # a module may even call sys.exit
             for problem in problems_of(error, doing, self.config, self.watch):
-                self.problems.setdefault((problem.code, problem.path), problem)
+                self.add(problem.code, problem.path, problem.message)
         finally:
             if self.meter is not None:
                 self.meter.stop()
@@ -300,16 +299,9 @@ def _freezing(config: RunConfig) -> list[Callback]:
 
 
 def _for_a_glance(config: RunConfig) -> RunConfig:
-    """The config for two batches: every optimizer steps, and no scheduler insists on a metric."""
-    optimizers = {
-        name: replace(spec, every_n_steps=1, scheduler_spec=_patient(spec.scheduler_spec))
-        for name, spec in config.optimizers.items()
-    }
-    return replace(config, optimizers=optimizers, scheduler_spec=_patient(config.scheduler_spec))
-
-
-def _patient(spec: SchedulerSpec | None) -> SchedulerSpec | None:
-    return replace(spec, strict=False) if isinstance(spec, ReduceLROnPlateauSpec) else spec
+    """The config for two batches, in which every optimizer steps."""
+    optimizers = {name: replace(spec, every_n_steps=1) for name, spec in config.optimizers.items()}
+    return replace(config, optimizers=optimizers)
 
 
 def _by_path(names: Sequence[str], config: RunConfig) -> dict[str, list[str]]:

@@ -105,9 +105,9 @@ def test_every_job_of_a_sweep_is_checked(capsys: Output) -> None:
         (["digits/robst"], "did you mean 'digits/robust'?   digits/robst"),
         (["--shape"], "no flag --shape; did you mean '--shapes'?   --shape"),
         (["--format", "xml"], "--format takes 'text', 'json', 'github' or 'sarif'   --format xml"),
-        (["--explain", "TLA20"], "did you mean"),
+        (["--explain", "TLA20"], "TLA20'; did you mean 'TLA20"),
         (["--shapes=no"], "--shapes takes no value"),
-        (["digits", "--multirun"], "--multirun"),
+        (["digits", "--multirun"], "is for overrides alone: app check --multirun optimizer_spec.lr=1e-3,1e-4"),
         (["experiment=digits/robust", "--types"], "looks at the files of experiments; name one"),
         (["~a:1:2"], "~a:1:2: TLA207 "),
         (["digits/robust", "optimizer_spec=sdg"], "optimizer_spec: no option 'sdg'; did you mean 'sgd'?"),
@@ -204,3 +204,20 @@ def test_every_job_of_a_wrong_sweep_is_reported_in_every_format(capsys: Output) 
     assert main(["check", "--format", "json", "-m", "optimizer_spec.lr=1e-3,fast,0"]) == 2
     found = json.loads(capsys.readouterr().out)
     assert [each["typed"] for each in found] == ["optimizer_spec.lr=fast", "optimizer_spec.lr=0"]
+
+
+def test_a_comment_is_not_called_unneeded_by_who_did_not_look(tmp_path: Path, capsys: Output) -> None:
+    """Of the shape check, of duplicates, and of what typed words put right."""
+    file = tmp_path / "x.yaml"
+    file.write_text(
+        "trainer:  # noqa: TLA304 found by shapes\n"
+        "  accelerator: cpu  # noqa: TLA307 the other is kept elsewhere\n"
+        "datamodule: {dataloader: {pin_memory: true}}  # noqa: TLA305 for machines with one\n"
+    )
+    assert main(["check", str(file)]) == 0, capsys.readouterr().out
+    assert main(["check", str(file), "trainer.accelerator=gpu"]) == 0, capsys.readouterr().out
+
+
+def test_a_file_that_typed_words_name_has_to_be_there(capsys: Output) -> None:
+    assert main(["check", "digits/mlp", "load_checkpoint.base_ckpt_path=nowhere.ckpt"]) == 2
+    assert "TLA208 load_checkpoint.base_ckpt_path: no file 'nowhere.ckpt'" in capsys.readouterr().out

@@ -85,3 +85,9 @@ def test_a_text_that_only_mentions_it_is_no_comment() -> None:
 def test_what_looks_like_a_comment_inside_a_value_is_none() -> None:
     assert left('x # noqa: TLA309 really"', found(), line='  lr: "') == [str(found())]
     assert left(" # noqa: TLA309 really", found(), line='  lr: "x"') == []
+
+
+def test_of_several_kinds_only_the_unneeded_one_has_to_go() -> None:
+    assert left("# noqa: TLA309, TLA305 both are meant", found()) == [
+        "x.yaml:2:12: TLA902 noqa: nothing in this line is TLA305; remove it from the comment"
+    ]

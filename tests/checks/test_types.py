@@ -1,16 +1,22 @@
 import os
 import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import app.checks.types
-from app.checks.types import TypeProblem, cache_folder, type_problems
+from app.checks.diagnostics import Severity, diagnostics
+from app.checks.formats import as_text
+from app.checks.lint import Subject, lint
+from app.checks.types import cache_folder, type_problems
 from app.checks.written_python import WrittenPython, written_python
 from app.experiments import Experiment, experiment_at, experiment_names, read_experiment, with_bases
-from app.schemas.problems import AppError
+from app.schemas.problems import AppError, FileSource, Problem
 from app.schemas.registry import groups, options
+from app.schemas.schema import schemas
 from app.tasks import import_task_configs
 from tests.gate.conftest import Write, experiment, folder
 from tests.gate.corpus import Wrong, batches
@@ -25,26 +31,32 @@ CACHE = ROOT / "build/types"
 
 
 @pytest.fixture(scope="module")
-def found() -> Sequence[TypeProblem]:
+def found() -> Sequence[Problem]:
     """What mypy says of all wrong experiments, and of all right ones that are files, in one batch."""
     right = [read_experiment(name) for name in experiment_names()]
     return type_problems([*right, *map(experiment_at, WRONG)], cache=CACHE)
 
 
-def test_every_planted_mistake_is_found_at_its_line_and_column(found: Sequence[TypeProblem]) -> None:
+def place(problem: Problem) -> FileSource:
+    assert isinstance(problem.source, FileSource)
+    return problem.source
+
+
+def test_every_planted_mistake_is_found_at_its_line_and_column(found: Sequence[Problem]) -> None:
     assert len(WRONG) > 5
     for file in WRONG:
-        expected = [line for line in file.with_suffix(".txt").read_text().splitlines() if " TLA401 " in line]
-        shown = [each for each in found if Path(each.file).name == file.name]
-        assert expected
-        assert [f"{each.file}:{each.line}:{each.column}: TLA401 {each.message}" for each in shown] == expected
+        expected = file.with_suffix(".txt").read_text()
+        of_types = diagnostics([each for each in found if Path(place(each).file).name == file.name], Severity.ERROR)
+        everything = [*lint([Subject(experiment=experiment_at(file))]).found, *of_types]
+        assert " TLA401 " in expected
+        assert as_text(sorted(everything, key=lambda each: (each.line, each.column))) == expected.rstrip("\n")
 
 
-def test_nothing_is_found_in_the_experiments_of_this_project(found: Sequence[TypeProblem]) -> None:
-    assert {Path(each.file).parent.name for each in found} == {"wrong_types"}
+def test_nothing_is_found_in_the_experiments_of_this_project(found: Sequence[Problem]) -> None:
+    assert {Path(place(each).file).parent.name for each in found} == {"wrong_types"}
 
 
-def test_every_finding_knows_its_path_in_the_config(found: Sequence[TypeProblem]) -> None:
+def test_every_finding_knows_its_path_in_the_config(found: Sequence[Problem]) -> None:
     paths = {each.path for each in found}
     assert paths > {"optimizer_spec.lr", "optimizer_spec.params[.body].momentun", "metrics.binary_fairness", "trainer"}
 
@@ -88,7 +100,7 @@ def test_whatever_is_of_a_wrong_type_is_found_where_it_stands(experiment: Write,
     needing = [
         each for each in found if each.message.startswith("Missing named argument")
     ]  # the option was chosen bare
-    at = {f"{each.file}:{each.line}:{each.column}" for each in found if each not in needing}
+    at = {each.source for each in found if each not in needing}
     assert [wrong for place, wrong in placed.items() if place not in at] == []
     assert at - placed.keys() == set()
 
@@ -105,7 +117,7 @@ def choosing(group: str, name: str) -> Experiment:
         file=file,
         folder=file.parent,
         choices=chosen,
-        places={groups[group].path: f"{file}:1:1"},
+        places={groups[group].path: FileSource(str(file), 1, 1)},
     )
 
 
@@ -116,9 +128,9 @@ def test_a_value_of_a_base_is_reported_in_the_file_that_set_it(experiment: Write
 
     found = type_problems([above], cache=CACHE)
 
-    assert [(each.file, each.line, each.column, each.path) for each in found] == [
-        ("digits/experiments/above.yaml", 3, 15, "seed_params.seed"),
-        ("digits/experiments/below.yaml", 1, 11, "trainer.max_epochs"),
+    assert [(each.source, each.path) for each in found] == [
+        ("digits/experiments/above.yaml:3:15", "seed_params.seed"),
+        ("digits/experiments/below.yaml:1:11", "trainer.max_epochs"),
     ]
     both = type_problems([above, below], cache=CACHE)
     assert {each.path for each in both} - {each.path for each in found} == {"optimizer_spec.lr"}
@@ -131,7 +143,7 @@ def test_an_experiment_that_cannot_be_read_is_left_to_the_linter(experiment: Wri
 
     found = type_problems([experiment_at(file) for file in sorted(folder.glob("*.yaml"))], cache=CACHE)
 
-    assert [each.file for each in found] == ["digits/experiments/wrong.yaml"]
+    assert [place(each).file for each in found] == ["digits/experiments/wrong.yaml"]
     assert type_problems([], cache=CACHE) == []
 
 
@@ -180,6 +192,22 @@ def test_schemas_that_mypy_cannot_read_are_said_to_be_so() -> None:
     error = {"file": "x.py", "line": 3, "message": 'Module "app.schemas.run" has no attribute "RunConfig"', "code": "-"}
     with pytest.raises(AppError, match="cannot read the schemas: Module"):
         app.checks.types._problem(error, {"x.py": WrittenPython("", {})})
+
+
+@pytest.mark.parametrize("installed", ["site-packages", "dist-packages"])
+def test_mypy_is_not_told_where_installed_packages_with_schemas_are(
+    installed: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, file in {"theirs": f"/usr/lib/python3/{installed}/theirs", "mine": "/home/me/mine"}.items():
+        package = ModuleType(name)
+        package.__path__ = [file]
+        monkeypatch.setitem(sys.modules, name, package)
+        monkeypatch.setitem(schemas, f"{name}.Config", type("Config", (), {}))
+
+    path = next(line for line in app.checks.types._settings().splitlines() if line.startswith("mypy_path"))
+
+    assert "/home/me" in path
+    assert installed not in path
 
 
 def test_the_cache_lies_outside_the_project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ from app.composing_with_hydra import register_all
 from app.schemas.annotations import field_types
 from app.schemas.config_store import node
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec
-from app.schemas.registry import group_of, groups, option_at, option_of, options, register
+from app.schemas.registry import group_of, groups, has_own_id, option_at, option_of, options, register
 from app.schemas.schema import import_path, is_abstract, is_schema
 from app.schemas.trainer import TrainerConfig
 
@@ -70,6 +70,11 @@ def test_options_are_found_by_object_and_by_path() -> None:
     assert option_at(["unhashable"]) is None
     assert group_of(OptimizerSpec) is groups["optimizer_spec"]
     assert group_of(AdamWSpec) is None
+
+
+def test_an_id_is_a_field_of_the_schemas_that_have_one() -> None:
+    assert has_own_id(options["logger"]["wandb"].schema)
+    assert not has_own_id(AdamWSpec)
 
 
 def test_presets_change_defaults_for_one_option_alone() -> None:

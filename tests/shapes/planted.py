@@ -205,6 +205,19 @@ class ReadsWhatItLogged(Planted):
 
 
 @plant
+class WaitsForWhatItLogged(Planted):
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.SGD(self.parameters(), lr=0.1)
+        scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=0)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "monitor": "val/loss"}}
+
+    def on_train_epoch_end(self) -> None:
+        super().on_train_epoch_end()
+        logged: Any = self.trainer.callback_metrics.get("val/loss")
+        assert logged < 1.0
+
+
+@plant
 class LooksUpCallbacks(Planted):
     def on_train_epoch_end(self) -> None:
         trainer: Any = self.trainer

@@ -28,7 +28,7 @@ HEAD: Final = "parameters: [.head], optimizer_spec: {id: sgd, lr: 0.1, momentum:
 
 RIGHT: Final = (
     *("right", "all_pairs", "extras", "own_metrics", "adversarial", "talks"),
-    *("reads_values", "leaves_torch", "reads_what_it_logged"),
+    *("reads_values", "leaves_torch", "reads_what_it_logged", "waits_for_what_it_logged"),
     *("looks_up_callbacks", "looks_at_its_data", "skips_a_batch"),
 )
 
@@ -188,6 +188,7 @@ def test_every_part_of_a_model_passes(overrides: tuple[str, ...]) -> None:
         ("optimizer_spec=adafactor", "trainer.gradient_clip_val=1.0"),
         ("scheduler_spec=one_cycle",),
         ("scheduler_spec=reduce_on_plateau",),
+        (f"optimizers.head={{{HEAD}, scheduler_spec: {{id: reduce_on_plateau}}}}",),
         ("trainer.precision=bf16-true",),
         ("trainer.precision=64-true", "datamodule.dataloader.batch_size=1"),
         (f"optimizers.head={{{HEAD}, every_n_steps: 5}}", "trainer.precision=bf16-mixed"),
