@@ -113,12 +113,14 @@ def test_handlers_are_as_they_were_afterwards(tmp_path: Path) -> None:
         raise AssertionError("nobody sent a signal")
 
     before = signal.signal(signal.SIGTERM, mine)
+    interrupted = signal.getsignal(signal.SIGINT)  # ignored, where a shell started the tests in the background
     try:
         with stop_request() as request:
             trainer_in(tmp_path, [StopAtBatchEnd(request)]).fit(Model(), datamodule=Data())
             assert signal.getsignal(signal.SIGTERM) == request._handle
+            assert signal.getsignal(signal.SIGINT) == request._handle
         assert signal.getsignal(signal.SIGTERM) is mine
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+        assert signal.getsignal(signal.SIGINT) is interrupted
     finally:
         signal.signal(signal.SIGTERM, before)
 
