@@ -1,4 +1,4 @@
-"""Overrides as users type them, `optimizer_spec.lr=3e-4`, read and judged one by one before Hydra composes anything."""
+"""Overrides as users type them, `optimizer_spec.lr=3e-4`, read and judged one by one before anything is composed."""
 
 import re
 from collections.abc import Sequence
