@@ -1,4 +1,4 @@
-"""What is set to happen at times that a run never reaches: changes of the learning rate, checkpoints, averages.
+"""What is set for other times than a run has: changes of the learning rate, checkpoints, averages, validation.
 
 Epochs are known from the trainer; steps only where it limits them too, or says how many batches an epoch has.
 """
@@ -59,7 +59,9 @@ def scheduled_beyond(scheduler: SchedulerSpec, trainer: TrainerConfig, path: Pat
 
 
 def ends_too_early(scheduler: SchedulerSpec, trainer: TrainerConfig, path: Path) -> Iterator[Finding]:
-    """A cycle that torch refuses to step any further, before the run is over."""
+    """A schedule that is over before the run is, and would undo what it did, or stop the run."""
+    if isinstance(scheduler, CosineAnnealingLRSpec) and (message := _rises_again(scheduler, trainer)):
+        yield (*path, "T_max"), message
     if not isinstance(scheduler, OneCycleLRSpec) or scheduler.total_steps is None or trainer.fast_dev_run:
         return
     # Where steps and epochs both have a limit, only the data tells which comes first.
@@ -69,6 +71,18 @@ def ends_too_early(scheduler: SchedulerSpec, trainer: TrainerConfig, path: Path)
     if length is not None and scheduler.total_steps < length.times:
         found = f"ends before {length.words}, and torch steps it no further: expected {length.times}"
         yield (*path, "total_steps"), f"{found}, found {scheduler.total_steps}"
+
+
+def _rises_again(spec: CosineAnnealingLRSpec, trainer: TrainerConfig) -> str | None:
+    """Why a cosine's length does not fit the training."""
+    unit, length = ("epoch", trainer.max_epochs) if spec.interval == "epoch" else ("step", trainer.max_steps)
+    if unit == "step" and length == -1 and 0 < spec.T_max * spec.frequency <= trainer.max_epochs:
+        found = f"counts optimizer steps with interval=step, found {spec.T_max}, no more than there are epochs"
+        return f"{found}; expected the steps of the whole run, or interval=epoch"
+    if length > 0 and spec.T_max * spec.frequency < length:
+        end = f"ends after {spec.T_max * spec.frequency} {unit}s of {length}, and the rate would rise again"
+        return f"{end}; expected at least {-(-length // spec.frequency)}"
+    return None
 
 
 def happens_beyond(callbacks: Mapping[str, CallbackConfig], trainer: TrainerConfig) -> Iterator[Finding]:

@@ -33,7 +33,6 @@ from app.schemas.registry import Group, groups, option_of, options
 from app.schemas.resolution import resolve
 from app.schemas.rules import Finding, remark, rule
 from app.schemas.schedulers import (
-    CosineAnnealingLRSpec,
     ReduceLROnPlateauSpec,
     SchedulerSpec,
     scheduler_fits_optimizer,
@@ -357,8 +356,6 @@ class RunConfig:
     def schedulers_last_as_long_as_the_training(self) -> Iterator[Finding]:
         """Past `T_max` the cosine rises again, which would undo the annealing; one_cycle stops the run at its end."""
         for path, _, spec in self._optimizer_parts():
-            if isinstance(spec, CosineAnnealingLRSpec) and (message := _too_short(spec, self.trainer)):
-                yield (*path, "scheduler_spec", "T_max"), message
             if spec is not None:
                 yield from ends_too_early(spec, self.trainer, (*path, "scheduler_spec"))
 
@@ -453,18 +450,6 @@ class RunConfig:
         for path, _, scheduler in self._optimizer_parts():
             if scheduler is not None:
                 yield dotted((*path, "scheduler_spec")), scheduler
-
-
-def _too_short(spec: CosineAnnealingLRSpec, trainer: TrainerConfig) -> str | None:
-    """Why a cosine's length does not fit the training."""
-    unit, length = ("epoch", trainer.max_epochs) if spec.interval == "epoch" else ("step", trainer.max_steps)
-    if unit == "step" and length == -1 and 0 < spec.T_max * spec.frequency <= trainer.max_epochs:
-        found = f"counts optimizer steps with interval=step, found {spec.T_max}, no more than there are epochs"
-        return f"{found}; expected the steps of the whole run, or interval=epoch"
-    if length > 0 and spec.T_max * spec.frequency < length:
-        end = f"ends after {spec.T_max * spec.frequency} {unit}s of {length}, and the rate would rise again"
-        return f"{end}; expected at least {-(-length // spec.frequency)}"
-    return None
 
 
 def groups_in_order() -> list[Group]:
