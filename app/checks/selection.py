@@ -81,6 +81,7 @@ def _nothing(word: str, names: Sequence[str]) -> Problem:
         message = "no such folder"
     else:
         tasks = {name.partition("/")[0] for name in names}
-        meant = did_you_mean(word, [*names, *tasks]) or f"; there is {', '.join(names) or 'none yet'}"
+        with_task = next((f"; did you mean '{name}'?" for name in names if name.endswith(f"/{word}")), "")
+        meant = with_task or did_you_mean(word, [*names, *tasks]) or f"; there is {', '.join(names) or 'none yet'}"
         message = f"expected an experiment, a task, a file or key=value{meant}"
     return Problem(path="", message=message, source=word, code=Code.OVERRIDE)

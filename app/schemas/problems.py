@@ -3,7 +3,9 @@
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
+from difflib import SequenceMatcher, get_close_matches
+from functools import partial
+from itertools import takewhile
 from pathlib import Path as FilePath
 
 from app.schemas.codes import Code
@@ -118,11 +120,18 @@ def nearest(word: str, choices: Iterable[str]) -> str | None:
     meant = word.casefold().replace("-", "_")
     begun = [choice for choice in folded if len(meant) > 2 and choice.startswith(meant)]
     initials = "".join(part[:1] for part in meant.split("_"))  # learning_rate for lr
-    matches = get_close_matches(meant, folded, n=1, cutoff=0.6)
-    found = min(begun, key=len, default=None) or next(iter(matches), None)
+    alike = get_close_matches(meant, folded, n=len(folded) + 1, cutoff=0.6)
+    found = min(begun, key=len, default=None) or max(alike, key=partial(_likeness, meant, [*folded]), default=None)
     if found is None and "_" in meant and initials in folded:
         found = initials
     return folded[found] if found is not None else None
+
+
+def _likeness(meant: str, choices: list[str], choice: str) -> tuple[float, int, int]:
+    """How close a choice is; of equally close ones the one that begins alike, and then the first, counts as closer."""
+    ratio = SequenceMatcher(None, choice, meant).ratio()
+    begins_alike = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(choice, meant, strict=False)))
+    return ratio, begins_alike, -choices.index(choice)
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

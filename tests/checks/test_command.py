@@ -103,6 +103,7 @@ def test_every_job_of_a_sweep_is_checked(capsys: Output) -> None:
     ("words", "message"),
     [
         (["digits/robst"], "did you mean 'digits/robust'?   digits/robst"),
+        (["robust"], "did you mean 'digits/robust'?   robust"),
         (["--shape"], "no flag --shape; did you mean '--shapes'?   --shape"),
         (["--format", "xml"], "--format takes 'text', 'json', 'github' or 'sarif'   --format xml"),
         (["--explain", "TLA20"], "TLA20'; did you mean 'TLA20"),

@@ -74,7 +74,7 @@ def test_a_comment_about_what_was_not_looked_for_is_left_alone() -> None:
 
 def test_a_code_that_does_not_exist_is_reported() -> None:
     assert left("# noqa: TLA310 close") == [
-        "x.yaml:2:12: TLA902 noqa: there is no code TLA310; did you mean 'TLA309'?",
+        "x.yaml:2:12: TLA902 noqa: there is no code TLA310; did you mean 'TLA301'?",
     ]
 
 

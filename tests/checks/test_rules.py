@@ -65,7 +65,7 @@ def test_a_page_is_found_by_code_and_by_name_in_any_case() -> None:
 @pytest.mark.parametrize(
     ("word", "message"),
     [
-        ("TLA310", "no code 'TLA310'; did you mean 'TLA309'?"),
+        ("TLA310", "no code 'TLA310'; did you mean 'TLA301'?"),
         ("unknown-feild", "no code 'unknown-feild'; did you mean 'unknown-field'?"),
         ("xyz", "no code 'xyz'; there is TLA101, TLA102, "),
     ],

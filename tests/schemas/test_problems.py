@@ -37,6 +37,11 @@ def test_the_nearest_name_is_the_one_that_was_probably_meant(word: str, name: st
     assert did_you_mean(word, NAMES) == (f"; did you mean '{name}'?" if name else "")
 
 
+def test_of_equally_close_names_the_first_is_meant() -> None:
+    assert nearest("epochs", ["max_epochs", "min_epochs"]) == "max_epochs"
+    assert nearest("epochs", ["min_epochs", "max_epochs"]) == "min_epochs"
+
+
 def test_paths_are_written_as_users_write_them() -> None:
     assert dotted(("a", 1, "b.c", "d-e", "f")) == "a[1][b.c][d-e].f"
 
