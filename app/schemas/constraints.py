@@ -40,6 +40,7 @@ NonEmptyText = Annotated[str, MinLen(1)]
 
 DURATION: Final = "[0-9]{1,6}:[0-9]{2}:[0-9]{2}:[0-9]{2}"
 DEVICE: Final = "(cpu|cuda|mps|xla|xpu)(:[0-9]{1,4})?"
+FILE_NAME: Final = r"(?!\.{1,2}$)[^/\\\x00]+"
 
 
 def duration_fault(text: str) -> str | None:
@@ -55,11 +56,20 @@ def _duration(text: str) -> str:
     return text
 
 
+def _file_name(text: str) -> str:
+    if not re.fullmatch(FILE_NAME, text):
+        raise ValueError(f"expected a file's name without folders, found {text!r}")
+    return text
+
+
 def _device(text: str) -> str:
     if not re.fullmatch(DEVICE, text):
         raise ValueError(f"expected a device such as 'cpu', 'cuda' or 'cuda:1', found {text!r}")
     return text
 
+
+FileName = Annotated[str, MinLen(1), AfterValidator(_file_name)]
+"""The name of a file or folder in a folder that is known otherwise; `..` would lead out of it."""
 
 Duration = Annotated[str, AfterValidator(_duration)]
 """A length of time as Lightning writes it: `00:12:00:00` is half a day."""
