@@ -1,0 +1,1 @@
+"""Random changes to batches of images: tensor operations with plain arguments, which a notebook can use alone."""

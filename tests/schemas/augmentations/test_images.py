@@ -1,0 +1,32 @@
+from app.schemas.augmentations.colours import ColorJitterConfig, GaussianBlurConfig
+from app.schemas.augmentations.images import HorizontalFlipConfig, RandomAffineConfig
+from app.schemas.rules import remarks
+from tests.schemas.augmentations.problems import problems_of
+
+
+def test_ranges_begin_with_the_smaller_limit() -> None:
+    found = problems_of(
+        "a={id: random_resized_crop, area: [0.9, 0.5], aspect_ratio: [2.0, 1.0]}",
+        "b={id: random_erasing, area: [0.3, 0.1]}",
+        "c={id: gaussian_blur, sigma: [2, 1]}",
+        "d={id: gaussian_blur, sigma: [1, 1]}",
+    )
+
+    assert found == {
+        "a.area": "expected the smaller limit first, found 0.9 before 0.5",
+        "a.aspect_ratio": "expected the smaller limit first, found 2 before 1",
+        "b.area": "expected the smaller limit first, found 0.3 before 0.1",
+        "c.sigma": "expected the smaller limit first, found 2 before 1",
+    }
+
+
+def test_what_would_hide_all_images_as_they_are_changes_some() -> None:
+    assert HorizontalFlipConfig().probability == GaussianBlurConfig().probability == 0.5
+    assert RandomAffineConfig().probability == 1
+
+
+def test_a_jitter_without_limits_is_remarked_on() -> None:
+    still = ColorJitterConfig(brightness=0.0, contrast=0.0, saturation=0.0)
+
+    assert [fault.message.partition(":")[0] for fault in remarks(still)] == ["changes nothing"]
+    assert list(remarks(ColorJitterConfig())) == []
