@@ -36,7 +36,9 @@ class BatchSpec(NamedTuple):
 
 
 def usual_target(task: TaskConfig) -> TensorSpec:
-    """What a task of this kind usually has as its target: a class, yes or no, or yes and no for each class."""
+    """What a task of this kind usually has as its target: a class, yes or no, those for each class, or a number."""
+    if task.kind == "regression":
+        return TensorSpec(shape=())
     if task.kind == "multiclass":
         return TensorSpec(shape=(), dtype="int64", low=0, high=task.num_classes - 1)
     shape = () if task.kind == "binary" else (task.num_classes,)

@@ -12,3 +12,8 @@ PHASES: Final[tuple[Phase, ...]] = ("train", "val", "test")
 
 Mode = Literal["min", "max"]
 """Which of a metric's values are the better ones: the small or the large."""
+
+
+def log_prefix(split: Split, dataset: str = "") -> str:
+    """What the names of a dataset's results begin with: `val`, or `val/noisy` for a further dataset of the split."""
+    return f"{split}/{dataset}" if dataset else split

@@ -10,8 +10,17 @@ from app.schemas.phases import Mode
 from app.schemas.registry import group
 from app.schemas.schema import schema
 
-TaskKind = Literal["binary", "multiclass", "multilabel"]
-"""What a target says of a sample: yes or no, one of several classes, or any number of them."""
+ClassKind = Literal["binary", "multiclass", "multilabel"]
+"""What a target says of a sample's class: yes or no, one of several, or any number of them."""
+
+TaskKind = Literal[ClassKind, "regression", "detection"]
+"""What a target says of a sample: its class, a number, or boxes with a class each."""
+
+
+def usual_losses(kind: TaskKind) -> tuple[str, ...]:
+    """The losses that suit what a task's own target says; none where it is boxes."""
+    of_kind = {"multiclass": ("cross_entropy",), "regression": ("mse",), "detection": ()}
+    return of_kind.get(kind, ("bce_with_logits",))
 
 
 @group("task")
@@ -33,10 +42,11 @@ class TaskConfig:
     """The shape of one sample's input: channels, height and width of an image."""
 
     num_classes: PositiveInt
-    """How many classes the targets tell apart."""
+    """How many classes the targets tell apart; 1 where they are numbers."""
 
-    test_fingerprint: NonEmptyText
-    """SHA-256 of the test split; testing on anything else is refused."""
+    test_fingerprint: NonEmptyText | None
+    """SHA-256 of the test split; testing on anything else is refused. Null for a user's own data, which no task pins:
+    what was found is stored with the results all the same."""
 
     monitor: NonEmptyText
     """The logged value by which checkpoints are ranked, training is stopped early and sweeps are judged."""
@@ -50,3 +60,7 @@ class TaskConfig:
         They are part of what the task is, and so no field that an override could change.
         """
         raise NotImplementedError(f"{type(self).__name__} must say which metrics are its own")
+
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, in the order of their indices; none where only the data says, or nobody."""
+        return ()

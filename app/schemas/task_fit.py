@@ -1,15 +1,18 @@
-"""Which losses, metrics and heads cannot fit the task: what would fail at the first batch, or measure something else.
+"""Which losses, metrics, heads and augmentations cannot fit the task.
 
-Only what is computed from the task's own `target` and the usual scores is judged. Whoever maps another target, or
-another output of the model, knows something of it that the task does not say.
+They would fail at the first batch, or measure something else. Of losses and metrics only what is computed from the
+task's own `target` and the usual scores is judged. Whoever maps another target, or another output of the model, knows
+something of it that the task does not say.
 
-Schemas say what they take in class variables (`kinds`, `masks`, `dense`), read here by name: importing the families of
-options to ask for their types would cost every start of the program.
+Schemas say what they take in class variables (`kinds`, `masks`, `dense`, `any_shape`), read here by name: importing the
+families of options to ask for their types would cost every start of the program.
 """
 
 from collections.abc import Iterator, Mapping
 from typing import Final, get_args
 
+from app.schemas.augmentations.augmentation import AugmentationConfig
+from app.schemas.datamodule import DataModuleConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.losses.loss import LossConfig
 from app.schemas.metrics.metric import MetricConfig
@@ -17,7 +20,7 @@ from app.schemas.module import ModuleConfig
 from app.schemas.outputs import OutputMapping
 from app.schemas.problems import Path, one_of, show
 from app.schemas.rules import Finding
-from app.schemas.task import TaskConfig, TaskKind
+from app.schemas.task import ClassKind, TaskConfig, TaskKind
 
 TARGET: Final = "target"
 SCORES: Final = frozenset(("logits", "probabilities", "log_probabilities", "classes"))
@@ -27,6 +30,8 @@ _USUAL_LOSSES: Final[Mapping[TaskKind, str]] = {
     "binary": "bce_with_logits or focal",
     "multiclass": "cross_entropy or focal",
     "multilabel": "bce_with_logits or focal",
+    "regression": "mse or huber",
+    "detection": "the ones that its modules name",
 }
 
 
@@ -34,6 +39,7 @@ def misfits(
     task: TaskConfig, module: ModuleConfig, joint_loss: JointLossConfig, metrics: Mapping[str, MetricConfig]
 ) -> Iterator[Finding]:
     """What speaks against a loss, a metric or the number of a head's scores; paths are those of the run's config."""
+    yield from _of_backbone(task, module)
     yield from _of_head(task, module, [*joint_loss.losses.values(), *task.fixed_metrics().values(), *metrics.values()])
     for tag, loss in joint_loss.losses.items():
         if of_the_task(loss):
@@ -41,6 +47,27 @@ def misfits(
     for name, metric in metrics.items():
         if of_the_task(metric):
             yield from _of_metric(("metrics", name), metric, task, module)
+
+
+def unfit_augmentations(task: TaskConfig, datamodule: DataModuleConfig) -> Iterator[Finding]:
+    """The augmentations that change images, where an input is none; paths are those of the run's config."""
+    if len(task.input_shape) == 3:
+        return
+    for path, augmentation in datamodule.all_augmentations():
+        for place, step in _steps(augmentation):
+            if not step.any_shape:
+                found = f"changes images, and an input of the task is of shape {list(task.input_shape)}"
+                yield ("datamodule", *path, *place), f"{found}; of all augmentations gaussian_noise alone changes these"
+
+
+def unfit_scores(module: ModuleConfig, datamodule: DataModuleConfig) -> Iterator[Finding]:
+    """A model that scores whole images, where the target has a class for each pixel; paths are those of the run."""
+    path, head = _main_head(module)
+    scores_pixels = module.dense if head is None else getattr(head, "dense", None)
+    if datamodule.placed_targets.get(TARGET) == "mask" and scores_pixels is False:
+        instead = "a module of the task's own" if head is None else "head=segmentation with pooling=null"
+        where = ("module",) if head is None else path
+        yield where, f"scores whole images, and the target has a class for each pixel; expected {instead}"
 
 
 def of_the_task(config: OutputMapping) -> bool:
@@ -55,7 +82,7 @@ def _of_loss(path: Path, loss: LossConfig, task: TaskConfig) -> Iterator[Finding
         yield path, f"{_taken(loss.kinds, task)}; {usual}"
         return
     kind = getattr(loss, "kind", None)
-    if kind in get_args(TaskKind) and kind != task.kind:
+    if kind in get_args(ClassKind) and kind != task.kind:
         found = f"expected '{task.kind}', as the task is, found '{kind}'"
         yield (*path, "kind"), f"{found}; a loss of another target maps it: {_mapping(loss)}"
         return
@@ -73,7 +100,7 @@ def _of_metric(path: Path, metric: MetricConfig, task: TaskConfig, module: Modul
         yield path, f"compares a class for each pixel, and the model scores whole images; {another}"
         return
     kind = getattr(metric, "task", None)
-    if kind in get_args(TaskKind) and kind != task.kind:
+    if kind in get_args(ClassKind) and kind != task.kind:
         yield (*path, "task"), f"expected '{task.kind}', as the task is, found '{kind}'; {another}"
         return
     if task.kind == "binary":  # yes and no are counted as one by some, and as two by others
@@ -82,6 +109,14 @@ def _of_metric(path: Path, metric: MetricConfig, task: TaskConfig, module: Modul
         count = getattr(metric, name, None)
         if count is not None and count != task.num_classes:
             yield (*path, name), f"expected {task.num_classes}, as the task has, found {show(count)}; {another}"
+
+
+def _of_backbone(task: TaskConfig, module: ModuleConfig) -> Iterator[Finding]:
+    """Convolutions look at pixels and their neighbours."""
+    backbone = getattr(getattr(module, "model_config", None), "backbone", None)
+    if len(task.input_shape) != 3 and not getattr(backbone, "any_shape", True):
+        found = f"takes images, and an input of the task is of shape {list(task.input_shape)}"
+        yield ("module", "model_config", "backbone"), f"{found}; expected backbone=mlp"
 
 
 def _of_head(task: TaskConfig, module: ModuleConfig, computed: list[LossConfig | MetricConfig]) -> Iterator[Finding]:
@@ -93,6 +128,13 @@ def _of_head(task: TaskConfig, module: ModuleConfig, computed: list[LossConfig |
         return
     if "logits" in getattr(head, "outputs", ()) and any(map(of_the_task, computed)):
         yield (*path, "num_classes"), f"expected {task.num_classes}, as the task has, found {show(count)}"
+
+
+def _steps(augmentation: AugmentationConfig, path: tuple[str, ...] = ()) -> Iterator[tuple[Path, AugmentationConfig]]:
+    """An augmentation and all that it is made of."""
+    yield path, augmentation
+    for name, step in getattr(augmentation, "steps", {}).items():
+        yield from _steps(step, (*path, "steps", name))
 
 
 def _main_head(module: ModuleConfig) -> tuple[Path, object]:

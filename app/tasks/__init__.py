@@ -17,6 +17,7 @@ def task_folders() -> dict[str, Path]:
 
 @cache
 def import_task_configs() -> None:
-    """Import every task's `config.py`, which registers its options."""
+    """Import every task's `config.py`, which registers its options, and the modules that serve every task."""
+    import_module("app.schemas.modules")
     for name in task_folders():
         import_module(f"{__name__}.{name}.config")

@@ -168,7 +168,7 @@ def test_triplets_are_measured_by_the_chosen_distance(distance: str) -> None:
     torch.testing.assert_close(value_of(config, given), expected)
 
 
-@pytest.mark.parametrize("name", sorted(set(options["loss"]) - set(TORCHS)))
+@pytest.mark.parametrize("name", sorted(set(options["loss"]) - set(TORCHS) - {"location_focal"}))
 def test_our_own_losses_are_built_with_their_fields(name: str) -> None:
     others: dict[str, dict[str, Any]] = {
         "dice": {"kind": "multilabel", "smooth": 2.0, "squared": True, "generalized": True, "per_sample": True},
@@ -176,9 +176,16 @@ def test_our_own_losses_are_built_with_their_fields(name: str) -> None:
         "contrastive": {"margin": 2.0, "reduction": "sum"},
         "ntxent": {"temperature": 0.2},
         "supervised_contrastive": {"temperature": 0.2},
+        "location_box": {"form": "l1"},
+        "location_centerness": {},
     }
     loss: Any = joint(term=options["loss"][name].schema(**others[name]))["term"]
     assert {field: getattr(loss, field) for field in others[name]} == others[name]
+
+
+def test_the_focal_loss_of_locations_hands_its_fields_on() -> None:
+    loss: Any = joint(term=options["loss"]["location_focal"].schema(gamma=3.0, alpha=0.4))["term"]
+    assert (loss.focal.gamma, loss.focal.alpha) == (3.0, 0.4)
 
 
 def test_class_weights_follow_the_device_and_stay_out_of_checkpoints() -> None:

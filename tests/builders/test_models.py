@@ -11,7 +11,7 @@ from app.models.conv import ConvBackbone
 from app.models.heads import LinearHead, SegmentationHead
 from app.models.network import PartsNetwork
 from app.models.poolings import AveragePooling
-from app.schemas.parts.backbones import ConvConfig, ConvMixerConfig, SmallResNetConfig
+from app.schemas.parts.backbones import ConvConfig, ConvMixerConfig, MLPBackboneConfig, SmallResNetConfig
 from app.schemas.parts.heads import (
     ArcFaceHeadConfig,
     EmbeddingHeadConfig,
@@ -30,6 +30,7 @@ BACKBONES: dict[str, BackboneConfig] = {
     "small_resnet": SmallResNetConfig(depth=8, width=4),
     "conv": ConvConfig(channels=(4, 6, 5), num_convolutions=1),
     "conv_mixer": ConvMixerConfig(width=6, depth=1),
+    "mlp": MLPBackboneConfig(hidden_dims=(7, 6)),
 }
 NECKS: dict[str, NeckConfig | None] = {"none": None, "fpn": FPNConfig(width=7), "unet": UNetConfig()}
 POOLINGS: dict[str, PoolingConfig] = {
@@ -46,6 +47,8 @@ HEADS: dict[str, HeadConfig] = {
     ),
     "segmentation": SegmentationHeadConfig(num_classes=3),
 }
+# Nor is there anything to learn from, for a pooling of the one pixel that an MLP gives.
+NOTHING_TO_JOIN = (("conv_mixer", "unet"), ("mlp", "unet"))
 SHAPES: dict[str, tuple[int, ...]] = {
     "logits": (4, 3),
     "embedding": (4, 5),
@@ -56,9 +59,9 @@ SHAPES: dict[str, tuple[int, ...]] = {
 
 def combinations() -> list[tuple[str, str, str, str]]:
     vectors = [head for head in HEADS if head != "segmentation"]
-    pooled = list(product(BACKBONES, NECKS, POOLINGS, vectors))
+    pooled = [parts for parts in product(BACKBONES, NECKS, POOLINGS, vectors) if parts[::2][:2] != ("mlp", "gem")]
     dense = list(product(BACKBONES, NECKS, ["none"], ["segmentation"]))
-    return [parts for parts in [*pooled, *dense] if parts[:2] != ("conv_mixer", "unet")]
+    return [parts for parts in [*pooled, *dense] if parts[:2] not in NOTHING_TO_JOIN]
 
 
 def config_of(backbone: str, neck: str, pooling: str, head: str) -> PartsConfig:
@@ -70,15 +73,16 @@ def test_every_option_is_combined() -> None:
     assert {*NECKS} - {"none"} == set(options["neck"])
     assert set(POOLINGS) == set(options["pooling"])
     assert set(HEADS) == set(options["head"])
-    assert len(combinations()) == 3 * 3 * 3 * 4 + 3 * 3 - (3 * 4 + 1)
+    assert len(combinations()) == 4 * 3 * 3 * 4 + 4 * 3 - 2 * (3 * 4 + 1) - 2 * 4
 
 
 @pytest.mark.parametrize(("backbone", "neck", "pooling", "head"), combinations())
 def test_parts_fit_and_every_parameter_is_trained(backbone: str, neck: str, pooling: str, head: str) -> None:
     torch.manual_seed(0)
     config = config_of(backbone, neck, pooling, head)
-    network = build_network(config, in_channels=2)
-    for size in ((8, 8), (32, 32), (13, 9)):
+    network = build_network(config, (2, 8, 8))
+    # Convolutions take images of any size.
+    for size in ((8, 8),) if config.backbone.any_shape else ((8, 8), (32, 32), (13, 9)):
         outputs: dict[str, Tensor] = network(torch.rand(4, 2, *size), torch.tensor([0, 1, 2, 0]))
         assert tuple(outputs) == config.output_keys()
         assert {name: tuple(output.shape) for name, output in outputs.items()} == {
@@ -91,15 +95,22 @@ def test_parts_fit_and_every_parameter_is_trained(backbone: str, neck: str, pool
 
 def test_the_channels_of_a_grey_or_a_colour_image_are_all_that_is_told() -> None:
     for in_channels in (1, 3):
-        network = build_network(config_of("conv", "none", "average", "linear"), in_channels)
+        network = build_network(config_of("conv", "none", "average", "linear"), (in_channels, 8, 8))
         assert network(torch.rand(2, in_channels, 8, 8))["logits"].shape == (2, 3)
 
 
+def test_an_mlp_takes_inputs_of_any_shape() -> None:
+    for shape in ((30,), (3, 5), (1, 8, 8)):
+        network = build_network(config_of("mlp", "none", "average", "linear"), shape)
+        assert network(torch.rand(4, *shape))["logits"].shape == (4, 3)
+        assert network.backbone.out_channels == (6,)
+
+
 def test_submodules_are_called_as_the_parts() -> None:
-    network = build_network(config_of("conv", "fpn", "gem", "multi"), in_channels=1)
+    network = build_network(config_of("conv", "fpn", "gem", "multi"), (1, 8, 8))
     assert [name for name, _ in network.named_children()] == ["backbone", "neck", "pooling", "head"]
     assert [name for name, _ in network.head.named_children()] == ["digit", "view"]
-    network = build_network(config_of("conv", "none", "none", "segmentation"), in_channels=1)
+    network = build_network(config_of("conv", "none", "none", "segmentation"), (1, 8, 8))
     assert [name for name, _ in network.named_children()] == ["backbone", "head"]
 
 
@@ -109,7 +120,7 @@ def test_values_reach_the_parts() -> None:
         pooling=GeMPoolingConfig(power=2.5, learnable=False),
         head=LinearHeadConfig(num_classes=7, dropout=0.25),
     )
-    network = build_network(config, in_channels=1)
+    network = build_network(config, (1, 8, 8))
     assert network.backbone.out_channels == (3, 6, 12)
     power = dict(network.named_parameters())["pooling.power"]
     assert (power.item(), power.requires_grad) == (2.5, False)
@@ -117,8 +128,8 @@ def test_values_reach_the_parts() -> None:
 
 
 def test_without_a_neck_the_coarsest_map_is_pooled_and_with_one_each_of_its_maps() -> None:
-    plain = build_network(config_of("conv", "none", "average", "linear"), in_channels=1)
-    pyramid = build_network(config_of("conv", "fpn", "average", "linear"), in_channels=1)
+    plain = build_network(config_of("conv", "none", "average", "linear"), (1, 8, 8))
+    pyramid = build_network(config_of("conv", "fpn", "average", "linear"), (1, 8, 8))
     assert [parameter.shape[1] for name, parameter in plain.head.named_parameters() if "weight" in name] == [5]
     assert [parameter.shape[1] for name, parameter in pyramid.head.named_parameters() if "weight" in name] == [21]
 
@@ -126,7 +137,7 @@ def test_without_a_neck_the_coarsest_map_is_pooled_and_with_one_each_of_its_maps
 def test_targets_reach_the_heads_that_need_them() -> None:
     head = MultiHeadConfig(heads={"a": ArcFaceHeadConfig(num_classes=3, target="person")})
     config = PartsConfig(backbone=BACKBONES["conv"], pooling=AveragePoolingConfig(), head=head)
-    network = build_network(config, in_channels=1)
+    network = build_network(config, (1, 8, 8))
     images, persons = torch.rand(4, 1, 8, 8), torch.tensor([0, 1, 2, 0])
     with_margin = network(images, {"person": persons})["a_logits"]
     assert bool((with_margin.gather(1, persons[:, None]) < network.eval()(images)["a_logits"].max()).all())
@@ -141,7 +152,7 @@ def test_a_key_that_every_module_has_is_refused() -> None:
         head=MultiHeadConfig(heads={"type": LinearHeadConfig(num_classes=2)}),
     )
     with pytest.raises(ConfigError) as caught:
-        build_network(config, in_channels=1)
+        build_network(config, (1, 8, 8))
     assert str(caught.value) == (
         "module.model_config.head.heads.type: expected another key: torch's modules have a 'type' themselves"
     )

@@ -130,7 +130,7 @@ def backbone(**fields):
     config = PartsConfig(
         backbone=TimmConfig(**fields), pooling=AveragePoolingConfig(), head=LinearHeadConfig(num_classes=10)
     )
-    return build_network(config, in_channels=1)
+    return build_network(config, (1, 8, 8))
 
 def refused(**fields):
     try:
@@ -162,7 +162,7 @@ for neck in (None, FPNConfig(width=8), UNetConfig()):
     config = PartsConfig(
         backbone=TimmConfig(model_name="test_resnet"), neck=neck, head=SegmentationHeadConfig(num_classes=3)
     )
-    masks = build_network(config, in_channels=1)(torch.rand(2, 1, 45, 33))["logits"]
+    masks = build_network(config, (1, 8, 8))(torch.rand(2, 1, 45, 33))["logits"]
     report[f"masks {type(neck).__name__}"] = list(masks.shape)
 """
 
@@ -183,7 +183,7 @@ pyramid = PartsConfig(
     head=SegmentationHeadConfig(num_classes=3),
 )
 try:
-    build_network(pyramid, in_channels=1)
+    build_network(pyramid, (1, 8, 8))
 except ConfigError as error:
     steps = str(error)
 report = {
@@ -295,7 +295,7 @@ def test_weights_come_from_the_hub_or_a_file_and_are_fitted_to_grey_images(
 def test_a_pretrained_backbone_is_trained_from_overrides_alone(packages: Path, hub: Hub, tmp_path: Path) -> None:
     backbone = "module.model_config.backbone"
     overrides = [
-        "module=digits/parts",
+        "module=parts",
         "backbone=timm",
         f"{backbone}.model_name=test_resnet",
         f"{backbone}.pretrained=true",

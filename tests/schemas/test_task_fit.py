@@ -50,7 +50,7 @@ from app.schemas.parts.kinds import HeadConfig
 from app.schemas.parts.parts import PartsConfig
 from app.schemas.parts.poolings import AveragePoolingConfig
 from app.schemas.phases import Mode
-from app.schemas.problems import dotted
+from app.schemas.problems import ConfigError, dotted
 from app.schemas.schema import schema
 from app.schemas.task import TaskConfig, TaskKind
 from app.schemas.task_fit import misfits
@@ -253,9 +253,9 @@ def test_of_several_heads_the_main_one_scores_the_tasks_classes() -> None:
     assert found(module=of_parts(MultiHeadConfig(heads=heads))) == {}
 
 
-@pytest.mark.parametrize("module", ["default", "mlp", "parts"])
+@pytest.mark.parametrize("module", ["digits/default", "mlp", "parts"])
 def test_what_runs_start_from_fits(module: str) -> None:
-    config = load_config([f"module=digits/{module}", "metrics=[auroc,confusion_matrix,calibration_error]"])
+    config = load_config([f"module={module}", "metrics=[auroc,confusion_matrix,calibration_error]"])
     assert list(misfits(config.task, config.module, config.joint_loss, config.metrics)) == []
 
 
@@ -271,3 +271,24 @@ def test_no_family_of_options_is_imported_to_judge_them() -> None:
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "app.schemas.task_fit" in out
     assert [family for family in families if f"app.schemas.{family}'" in out] == []
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ((), None),
+        (("module=segmentation/fpn",), None),
+        (("module=mlp",), "module: scores whole images, and the target has a class for each pixel;"),
+        (
+            ("module=parts",),
+            "module.model_config.head: scores whole images, and the target has a class for each pixel;",
+        ),
+    ],
+)
+def test_masks_are_not_learnt_by_what_scores_whole_images(words: tuple[str, ...], problem: str | None) -> None:
+    if problem is None:
+        load_config(["task=segmentation", *words])
+        return
+    with pytest.raises(ConfigError) as caught:
+        load_config(["task=segmentation", *words])
+    assert any(str(found).startswith(problem) for found in caught.value.problems)

@@ -9,7 +9,7 @@ from app.schemas.losses.torch_losses import Factors, Reduction
 from app.schemas.registry import register
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
-from app.schemas.task import TaskKind
+from app.schemas.task import ClassKind
 
 
 @register("loss", "dice", target="app.losses.dice.DiceLoss", kind="${task.kind}")
@@ -19,7 +19,7 @@ class DiceConfig(LossConfig):
 
     takes: ClassVar = {"input": ("logits", "log_probabilities")}
 
-    kind: TaskKind = "multiclass"
+    kind: ClassKind = "multiclass"
     """What a target says of a pixel: one of several classes (softmax), yes or no, or any number of labels (sigmoid)."""
 
     smooth: PositiveFloat = 1.0
@@ -60,7 +60,7 @@ class FocalConfig(LossConfig):
 
     takes: ClassVar = {"input": ("logits", "log_probabilities")}
 
-    kind: TaskKind = "multiclass"
+    kind: ClassKind = "multiclass"
     """What a target says: one of several classes (softmax), yes or no, or any number of labels (sigmoid)."""
 
     gamma: NonNegativeFloat = 2.0

@@ -40,7 +40,11 @@ _FORMS: Final[Mapping[str, str]] = {
     "loss",
     several=True,
     mount="joint_loss.losses",
-    families=("app.schemas.losses.torch_losses", "app.schemas.losses.further"),
+    families=(
+        "app.schemas.losses.torch_losses",
+        "app.schemas.losses.further",
+        "app.schemas.losses.detection",
+    ),
 )
 @schema
 class LossConfig(OutputMapping):

@@ -17,7 +17,9 @@ from app.schemas.schema import schema
         "app.schemas.metrics.ranking",
         "app.schemas.metrics.regression",
         "app.schemas.metrics.segmentation",
+        "app.schemas.metrics.detection",
         "app.schemas.metrics.retrieval",
+        "app.schemas.metrics.gallery",
         "app.schemas.metrics.aggregation",
     ),
 )

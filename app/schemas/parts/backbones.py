@@ -1,15 +1,15 @@
-"""The backbones: three families for small images, and everything that timm has."""
+"""The backbones: three families for small images, everything that timm has, and one for inputs of any shape."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from annotated_types import Ge, MinLen
 
 from app.schemas.codes import Code
-from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
+from app.schemas.constraints import NonEmptyText, NonNegativeInt, PartialShare, PositiveInt
 from app.schemas.parts.kinds import BackboneConfig
 from app.schemas.problems import show
 from app.schemas.registry import register
@@ -80,6 +80,27 @@ class ConvMixerConfig(BackboneConfig):
 
     def num_maps(self) -> int:
         """All layers have the same size."""
+        return 1
+
+
+@register("backbone", "mlp", target="app.models.mlp.MLPBackbone")
+@schema
+class MLPBackboneConfig(BackboneConfig):
+    """Fully connected layers over all values of an input, an image or a row of a table; a single map of one pixel."""
+
+    any_shape: ClassVar = True
+
+    hidden_dims: Annotated[tuple[PositiveInt, ...], MinLen(1)] = (128, 128)
+    """Width of each layer; the last is what the next part gets."""
+
+    dropout: PartialShare = 0.1
+    """Chance that an activation is dropped in training."""
+
+    batch_norm: bool = False
+    """Normalise the sums of each layer over the batch (Ioffe and Szegedy, 2015), before ReLU."""
+
+    def num_maps(self) -> int:
+        """What all pixels say together."""
         return 1
 
 

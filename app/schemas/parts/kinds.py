@@ -13,8 +13,11 @@ from app.schemas.schema import schema
 class BackboneConfig:
     """Turns images into feature maps, from fine to coarse.
 
-    A live class takes `in_channels` and the fields, and declares the `out_channels` and `reductions` of its maps.
+    A live class takes `in_channels` and the fields, and declares the `out_channels` and `reductions` of its maps. One
+    for inputs of any shape takes `input_shape` instead.
     """
+
+    any_shape: ClassVar[bool] = False  # whether inputs need not be images
 
     def num_maps(self) -> int | None:
         """How many feature maps it gives; None where only the live backbone knows."""

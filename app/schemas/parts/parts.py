@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from app.schemas.codes import Code
 from app.schemas.parts.kinds import BackboneConfig, HeadConfig, NeckConfig, PoolingConfig, option_name
-from app.schemas.rules import Finding, rule
+from app.schemas.rules import Finding, remark, rule
 from app.schemas.schema import schema
 
 
@@ -43,6 +44,13 @@ class PartsConfig:
         if self.neck is not None and num_maps is not None:
             for path, message in self.neck.unfit(num_maps):
                 yield ("neck", *(path.split(".") if isinstance(path, str) else path)), message
+
+    @remark(Code.UNUSED)
+    def _pooling_has_something_to_pool(self) -> Iterator[Finding]:
+        """The power of a generalised mean drops out where that is of one value."""
+        if getattr(self.pooling, "power", None) is not None and self.backbone.any_shape:
+            found = f"backbone={option_name(self.backbone)} gives a single value for each channel"
+            yield "pooling", f"{found}, whose generalised mean is the same for every power; pooling=average does less"
 
     def output_keys(self) -> tuple[str, ...]:
         """The names of the model's outputs, which losses and metrics may be computed from."""

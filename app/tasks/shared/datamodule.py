@@ -1,8 +1,9 @@
 """`BaseDataModule`: everything about loading, splits and the fixed test set that the datamodules of all tasks share."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -10,17 +11,31 @@ from lightning.pytorch import LightningDataModule
 from torch import Generator
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from app.builders.augmentations import build_augmentations
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
 from app.schemas.phases import Split
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, ConfigError, Problem
 from app.schemas.task import TaskConfig
-from app.tasks.shared.datasets import InMemoryDataset, SeededDataset, ShuffledSampler, collate
+from app.tasks.shared.augmentation import BatchAugmentation
+from app.tasks.shared.datasets import (
+    Augmentation,
+    InMemoryDataset,
+    SeededDataset,
+    ShuffledSampler,
+    collate,
+    held_in_memory,
+    with_seeded_batches,
+)
 from app.tasks.shared.fingerprint import FingerprintError, fingerprint
 from app.tasks.shared.restoring import restored
 
 DataModuleConfigT = TypeVar("DataModuleConfigT", bound=DataModuleConfig)
 TaskConfigT = TypeVar("TaskConfigT", bound=TaskConfig)
+
+
+Loaders = DataLoader[Any] | list[DataLoader[Any]]
+"""A split's loader, or one for each of its datasets."""
 
 
 class MissingSplitError(AppError):
@@ -81,6 +96,50 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         must be the same whatever the config says.
         """
 
+    def inputs_dataloader(self, files: Sequence[Path]) -> DataLoader[Any]:
+        """The samples in files that the user names, in their order; neither `prepare_data` nor `setup` is needed."""
+        return self._loader(self.read_inputs(files), self.datamodule_config.loader("predict"))
+
+    def read_inputs(self, files: Sequence[Path]) -> Dataset[Any]:
+        """The samples that `app predict` is to look at instead of the predict split, in the order of the files.
+
+        For tasks whose config names the files' endings (`input_endings`). The samples have no targets to tell, so
+        those of the dataset are zeros; its `ids`, if it has them, name the samples in what is written.
+
+        Raises:
+            AppError: when a file is damaged, or holds something else.
+        """
+        raise NotImplementedError(f"{type(self).__name__} must read the files whose endings its config names")
+
+    def further_dataset(self, split: Split, name: str) -> Dataset[Any]:
+        """A dataset to look at beside a split's own, as the config has it under this name.
+
+        The split's samples, changed and held in memory; override it to read others, whose place a config derived from
+        `FurtherDatasetConfig` may say.
+        """
+        step = build_augmentations(self.datamodule_config.further_datasets(split)[name].augmentations)
+        if step is None:
+            return self._dataset(split)
+        changed = BatchAugmentation(step, self.datamodule_config.placed_targets)
+        return held_in_memory(self._dataset(split), changed, self.datamodule_config.split_seed)
+
+    def class_names(self) -> tuple[str, ...]:
+        """What the classes are called, in the order of their indices; none where nobody says."""
+        return self.task.class_names()
+
+    def target_scale(self) -> tuple[float, float] | None:
+        """Mean and deviation of the training data's targets, for models that learn in their scale; None for theirs.
+
+        For tasks of regression; `setup("fit")` comes before.
+        """
+        return None
+
+    def augmentation(self) -> Augmentation | None:
+        """The random changes that the config describes, for a dataset held in memory; None where there are none."""
+        config = self.datamodule_config
+        step = build_augmentations(config.augmentations)
+        return None if step is None else BatchAugmentation(step, config.placed_targets)
+
     def train_dataloader(self) -> DataLoader[Any]:
         """The train split, shuffled anew each epoch.
 
@@ -98,24 +157,24 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         sampler = ShuffledSampler(size, self._seed, **share)
         # A batch of data in memory is augmented from a generator of its own anyway.
         seeded = dataset if isinstance(dataset, InMemoryDataset) else SeededDataset(dataset)
-        return self._loader(seeded, config, sampler, drop_last=config.drop_last)
+        return with_seeded_batches(self._loader(seeded, config, sampler, drop_last=config.drop_last))
 
-    def val_dataloader(self) -> DataLoader[Any]:
-        """The val split, in order."""
-        return self._loader(self._dataset("val"), self.datamodule_config.loader("val"))
+    def val_dataloader(self) -> Loaders:
+        """The val split, in order, and further datasets where the config names some."""
+        return self._in_order("val")
 
-    def test_dataloader(self) -> DataLoader[Any]:
-        """The test split, in order.
+    def test_dataloader(self) -> Loaders:
+        """The test split, in order, and further datasets where the config names some.
 
         Raises:
             FingerprintError: when the split is not the one that the task pins.
         """
         self.verify_test_split()
-        return self._loader(self._dataset("test"), self.datamodule_config.loader("test"))
+        return self._in_order("test")
 
-    def predict_dataloader(self) -> DataLoader[Any]:
-        """The predict split, in order."""
-        return self._loader(self._dataset("predict"), self.datamodule_config.loader("predict"))
+    def predict_dataloader(self) -> Loaders:
+        """The predict split, in order, and further datasets where the config names some."""
+        return self._in_order("predict")
 
     def teardown(self, stage: str) -> None:
         """Nothing to clean up here; for datamodules that hold files or connections."""
@@ -133,14 +192,14 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         return fingerprint(self._dataset("test"))
 
     def verify_test_split(self) -> None:
-        """Compare the test split to the task's fingerprint, and keep that as `verified_fingerprint`.
+        """Compare the test split to the task's fingerprint, and keep what was found as `verified_fingerprint`.
 
         Raises:
             FingerprintError: when they differ.
         """
         self.verified_fingerprint = None
         found = self.test_fingerprint()
-        if found != self.task.test_fingerprint:
+        if self.task.test_fingerprint not in (None, found):
             raise FingerprintError(self.task.name, found=found, expected=self.task.test_fingerprint)
         self.verified_fingerprint = found
 
@@ -151,6 +210,15 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         if len(dataset) == 0:  # type: ignore[arg-type]  # map-style datasets have a length
             raise ConfigError([Problem(path="datamodule", message=f"leaves the split {split} without a sample")])
         return dataset
+
+    def _in_order(self, split: Split) -> Loaders:
+        config = self.datamodule_config
+        own = self._loader(self._dataset(split), config.loader(split))
+        further = [
+            self._loader(self.further_dataset(split, name), config.loader(split, name))
+            for name in config.further_datasets(split)
+        ]
+        return [own, *further] if further else own
 
     def _loader(
         self,

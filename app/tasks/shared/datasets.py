@@ -5,37 +5,36 @@ workers nor on what else draws random numbers, so two runs with one seed see the
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import torch
 from numpy.random import SeedSequence
 from torch import Generator, Tensor
-from torch.utils.data import Dataset, DistributedSampler, default_collate
-
-Augmentation = Callable[[Tensor, Generator], Tensor]
-"""Random changes to a batch of inputs, drawn from nothing but the generator."""
+from torch.utils._pytree import tree_map
+from torch.utils.data import BatchSampler, DataLoader, Dataset, DistributedSampler, default_collate
 
 
 class Batch(NamedTuple):
     """One sample, or several along the first dimension."""
 
     inputs: Tensor
-    targets: Tensor
+    targets: Any
+    """A tensor, or tensors by name where there are several."""
 
 
-class SampleIndex(int):
-    """The position of a sample in a dataset, which also knows the random seed of the epoch that it is read in."""
+Augmentation = Callable[[Batch, Generator], Batch]
+"""Random changes to a batch, drawn from nothing but the generator."""
 
-    epoch_seed: int
 
-    def __new__(cls, position: int, epoch_seed: int = 0) -> "SampleIndex":
-        """The index of the sample at `position`."""
-        index = super().__new__(cls, position)
-        index.epoch_seed = epoch_seed
-        return index
+class BatchIndices(list[int]):
+    """The positions of a batch's samples in a dataset, which also know the random seed of their epoch."""
+
+    def __init__(self, positions: Iterable[int], epoch_seed: int = 0) -> None:
+        super().__init__(positions)
+        self.epoch_seed = epoch_seed
 
 
 class ShuffledSampler(DistributedSampler[int]):
@@ -63,46 +62,103 @@ class ShuffledSampler(DistributedSampler[int]):
         self._start = position
 
     def __iter__(self) -> Iterator[int]:
-        seed = derived_seed(self.seed, self.epoch)
         start, self._start = self._start, 0
-        order = torch.randperm(self.size, generator=Generator().manual_seed(seed))
+        order = torch.randperm(self.size, generator=Generator().manual_seed(self.epoch_seed))
         # Begun anew where the shares would not be equal otherwise.
         share = torch.arange(self.rank, self.total_size, self.num_replicas) % self.size
-        for position in order[share][start:].tolist():
-            yield SampleIndex(position, seed)
+        yield from order[share][start:].tolist()
 
     def __len__(self) -> int:
         return self.num_samples
 
+    @property
+    def epoch_seed(self) -> int:
+        """The seed of everything that is random in reading this epoch."""
+        return derived_seed(self.seed, self.epoch)
+
+
+class SeededBatches(BatchSampler):
+    """The batches of a `ShuffledSampler`, each of which knows the epoch's seed, in workers too.
+
+    Of another sampler they are torch's own. Lightning puts one in where it trains on a few batches again and again.
+    """
+
+    def __iter__(self) -> Iterator[list[int]]:
+        seed = self.sampler.epoch_seed if isinstance(self.sampler, ShuffledSampler) else 0
+        for positions in super().__iter__():
+            yield BatchIndices(positions, seed)
+
+
+def with_seeded_batches(loader: DataLoader[Any]) -> DataLoader[Any]:
+    """The loader, whose batches know their epoch from now on.
+
+    Torch takes either a sampler, which Lightning looks for and leaves as it is, or one of batches; this one has both.
+    So it is put in behind the back of `DataLoader.__setattr__`, which takes no other once there is one.
+    """
+    assert loader.batch_size is not None, "a loader of samples makes batches"
+    vars(loader)["batch_sampler"] = SeededBatches(loader.sampler, loader.batch_size, loader.drop_last)
+    return loader
+
+
+_CHUNK: Final = 256
+"""Samples that are changed at once where all of them are."""
+
 
 class InMemoryDataset(Dataset[Batch]):
-    """Inputs and targets held as tensors, one row for each sample.
+    """Inputs and targets held as tensors, one row for each sample; targets may be several tensors by name.
 
     A batch is gathered by one indexing operation and augmented as a whole, which is many times faster than sample by
     sample. Pass `collate` to the `DataLoader`. To take a part of the data, index the tensors: torch's `Subset` hides
     from the augmentation which epoch it is.
     """
 
-    def __init__(self, inputs: Tensor, targets: Tensor, augmentation: Augmentation | None = None) -> None:
-        assert len(inputs) == len(targets), f"{len(inputs)} inputs for {len(targets)} targets"
+    def __init__(
+        self,
+        inputs: Tensor,
+        targets: Tensor | Mapping[str, Tensor],
+        augmentation: Augmentation | None = None,
+        *,
+        ids: Sequence[str] | None = None,
+    ) -> None:
+        by_name = {"target": targets} if isinstance(targets, Tensor) else targets
+        for name, target in by_name.items():
+            assert len(inputs) == len(target), f"{len(inputs)} inputs for {len(target)} of {name}"
         self.inputs = inputs
         self.targets = targets
         self.augmentation = augmentation
+        self.ids = ids
+        """What the samples are called where predictions are written; None where only their order tells them apart."""
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def __getitem__(self, index: int) -> Batch:
         inputs, targets = self.__getitems__([index])
-        return Batch(inputs[0], targets[0])
+        return Batch(inputs[0], _rows(targets, 0))
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
         """The samples at `indices` as one batch."""
         rows = torch.tensor(indices)
-        inputs = self.inputs[rows]
-        if self.augmentation is not None:
-            inputs = self.augmentation(inputs, Generator().manual_seed(_seed_of(indices)))
-        return Batch(inputs, self.targets[rows])
+        batch = Batch(self.inputs.index_select(0, rows), _rows(self.targets, rows))
+        if self.augmentation is None:
+            return batch
+        return self.augmentation(batch, Generator().manual_seed(_seed_of(indices)))
+
+
+def held_in_memory(dataset: Dataset[Any], augmentation: Augmentation, seed: int) -> InMemoryDataset:
+    """All samples of a dataset, changed once: what is random is drawn from the seed, whatever size batches have."""
+    size = len(dataset)  # type: ignore[arg-type]  # map-style datasets have a length
+    samples = SeededDataset(dataset)
+    batches = []
+    for start in range(0, size, _CHUNK):
+        batch = collate(samples.__getitems__(range(start, min(start + _CHUNK, size))))
+        batches.append(augmentation(Batch(*batch), Generator().manual_seed(derived_seed(seed, start))))
+    inputs, targets = (tree_map(lambda *parts: torch.cat(parts), *parts) for parts in zip(*batches, strict=True))
+    return InMemoryDataset(inputs, targets, ids=getattr(dataset, "ids", None))
+
+
+def _rows(targets: Tensor | Mapping[str, Tensor], rows: Tensor | int) -> Any:
+    return targets[rows] if isinstance(targets, Tensor) else {name: target[rows] for name, target in targets.items()}
 
 
 class SeededDataset(Dataset[Any]):
@@ -141,7 +197,7 @@ def derived_seed(*parts: int) -> int:
 
 def _seed_of(indices: Sequence[int]) -> int:
     """A batch's own seed: no two batches of an epoch start with the same sample."""
-    return derived_seed(getattr(indices[0], "epoch_seed", 0), int(indices[0]))
+    return derived_seed(getattr(indices, "epoch_seed", 0), indices[0])
 
 
 @contextmanager

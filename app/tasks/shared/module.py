@@ -29,6 +29,7 @@ from app.tasks.shared.datamodule import BaseDataModule
 from app.tasks.shared.datasets import Batch
 from app.tasks.shared.manual_optimization import ClipAlgorithm, ManualOptimization
 from app.tasks.shared.restoring import restored
+from app.tasks.shared.scores import as_targets_are
 
 ModelConfigT = TypeVar("ModelConfigT")
 TaskConfigT = TypeVar("TaskConfigT", bound=TaskConfig)
@@ -117,6 +118,17 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
             gradient_clip_algorithm=gradient_clip_algorithm,
         )
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute.
+
+        Lightning notes the name of each hook as it is called, some fifty times in a step, and `nn.Module` looks among
+        parameters and modules first. It is set past that; under another name it would be set as ever.
+        """
+        if name == "_current_fx_name":
+            vars(self)[name] = value
+        else:
+            super().__setattr__(name, value)
+
     @property
     def lr(self) -> float:
         """The optimizer's learning rate, where Lightning's learning-rate finder looks for it and puts what it found."""
@@ -171,8 +183,9 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         return {**outputs, "input": batch[0], **targets_of(batch)}
 
     def named(self, outputs: Tensor | Outputs) -> dict[str, Tensor]:
-        """What a model gives, by name."""
-        return {self.output: outputs} if isinstance(outputs, Tensor) else dict(outputs)
+        """What a model gives, by name, its scores in the form of the task's targets."""
+        by_name = {self.output: outputs} if isinstance(outputs, Tensor) else outputs
+        return as_targets_are(by_name, self.task.kind)
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """What the model's scores say in probabilities; over the classes where one of several is right."""

@@ -1,11 +1,17 @@
+import dataclasses
 import pickle
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
+from app.schemas.augmentations.colours import GaussianNoiseConfig
+from app.schemas.datamodule import DataLoaderConfig, FurtherDatasetConfig
+from app.schemas.modules import MLPModuleConfig
 from app.schemas.problems import AppError
+from app.schemas.run import RunConfig
 from app.tasks.shared.datamodule import BaseDataModule, MissingSplitError
 from app.tasks.shared.fingerprint import FingerprintError
 from tests.tasks.contracts import assert_equal_tensors, quiet_trainer, runs_a_trainer
@@ -125,3 +131,53 @@ def test_errors_survive_the_way_out_of_another_process(error: AppError) -> None:
     again = pickle.loads(pickle.dumps(error))
 
     assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
+
+
+def test_a_further_dataset_has_the_splits_samples_changed_once_and_for_all() -> None:
+    noise = GaussianNoiseConfig(deviation=0.5)
+    loaders = [DataLoaderConfig(batch_size=size) for size in (2, 3)]
+    seen = []
+    for loader in loaders:
+        further = FurtherDatasetConfig(augmentations={"noise": noise}, dataloader=loader)
+        datamodule = ToyDataModule(ToyDataModuleConfig(val_datasets={"noisy": further}), ToyTaskConfig())
+        datamodule.setup("validate")
+        own, noisy = cast(list[DataLoader[Any]], datamodule.val_dataloader())
+        assert (own.batch_size, noisy.batch_size) == (64, loader.batch_size)
+        plain, changed = (torch.cat([batch.inputs for batch in batches]) for batches in (own, noisy))
+        assert 0.2 < float((changed - plain).std()) < 0.8
+        seen.append(changed)
+    assert torch.equal(*seen)
+
+
+@runs_a_trainer
+def test_results_of_further_datasets_stand_beside_those_of_the_split(tmp_path: Path) -> None:
+    further = {"noisy": FurtherDatasetConfig(augmentations={"noise": GaussianNoiseConfig(deviation=2.0)})}
+    config = ToyDataModuleConfig(num_samples=200, val_datasets=further, test_datasets=further)
+    run_config = RunConfig(task=ToyTaskConfig(), module=MLPModuleConfig(), datamodule=config)
+    alone, beside = quiet_trainer(tmp_path), quiet_trainer(tmp_path)
+    module = toy_module()
+    alone.fit(module, datamodule=ToyDataModule(ToyDataModuleConfig(num_samples=200), ToyTaskConfig()))
+
+    beside.validate(module, datamodule=ToyDataModule(config, ToyTaskConfig()), verbose=False)
+
+    values, of_split = beside.callback_metrics, alone.callback_metrics
+    assert values.keys() == {name for name in run_config.logged_metrics() if name.startswith("val/")}
+    assert values["val/loss"] == of_split["val/loss"]
+    assert values["val/noisy/loss"] != values["val/loss"]
+
+
+@runs_a_trainer
+def test_modules_of_further_datasets_do_not_make_lightning_warn(tmp_path: Path) -> None:
+    further = {"noisy": FurtherDatasetConfig(augmentations={"noise": GaussianNoiseConfig()})}
+    datamodule = ToyDataModule(ToyDataModuleConfig(val_datasets=further), ToyTaskConfig())
+
+    quiet_trainer(tmp_path, num_sanity_val_steps=1).fit(toy_module(), datamodule=datamodule)
+
+
+def test_data_that_no_task_pins_is_tested_on_and_told_all_the_same() -> None:
+    datamodule = ToyDataModule(ToyDataModuleConfig(), dataclasses.replace(ToyTaskConfig(), test_fingerprint=None))
+    datamodule.setup("test")
+
+    datamodule.test_dataloader()
+
+    assert datamodule.verified_fingerprint == datamodule.test_fingerprint()

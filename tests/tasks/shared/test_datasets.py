@@ -1,20 +1,23 @@
 import pickle
 import random
+from typing import cast
 
 import numpy as np
 import pytest
 import torch
 from torch import Generator, Tensor
-from torch.utils.data import DataLoader, Dataset, Subset
+from torch.utils.data import DataLoader, Dataset, SequentialSampler, Subset
 
 from app.tasks.shared.datasets import (
     Batch,
+    BatchIndices,
     InMemoryDataset,
-    SampleIndex,
+    SeededBatches,
     SeededDataset,
     ShuffledSampler,
     collate,
     derived_seed,
+    with_seeded_batches,
 )
 
 
@@ -80,7 +83,7 @@ def test_random_changes_of_any_dataset_do_not_depend_on_workers_or_on_what_else_
         loader = DataLoader(
             SeededDataset(Restless()), 4, sampler=ShuffledSampler(12, 0), num_workers=workers, generator=Generator()
         )
-        seen.append([torch.cat(list(loader)) for _ in range(2)])
+        seen.append([torch.cat(list(with_seeded_batches(loader))) for _ in range(2)])
         assert torch.equal(torch.get_rng_state(), before)
 
     assert all(torch.equal(epoch, seen[0][0]) for epochs in seen for epoch in epochs)
@@ -89,14 +92,25 @@ def test_random_changes_of_any_dataset_do_not_depend_on_workers_or_on_what_else_
     assert torch.equal(SeededDataset(Restless())[3], SeededDataset(Restless())[3])
 
 
-def test_an_index_is_a_whole_number_that_keeps_its_seed_on_the_way_to_a_worker() -> None:
-    index = SampleIndex(7, epoch_seed=2**63 + 5)
+def test_a_batch_keeps_its_seed_on_the_way_to_a_worker() -> None:
+    again = pickle.loads(pickle.dumps(BatchIndices([7, 3], epoch_seed=2**63 + 5)))
 
-    again = pickle.loads(pickle.dumps(index))
-
-    assert index == again == 7
+    assert again == [7, 3]
     assert again.epoch_seed == 2**63 + 5
-    assert ["a", "b", "c"][SampleIndex(2)] == "c"
+
+
+def test_each_batch_knows_the_epoch_that_it_is_read_in() -> None:
+    sampler = ShuffledSampler(5, seed=3)
+    batches = SeededBatches(sampler, 2, drop_last=False)
+    seeds = []
+    for epoch in (0, 1):
+        sampler.set_epoch(epoch)
+        read = [cast(BatchIndices, batch) for batch in batches]
+        assert [*read[0], *read[1], *read[2]] == _order(3, epoch, size=5)
+        assert {batch.epoch_seed for batch in read} == {sampler.epoch_seed}
+        seeds.append(sampler.epoch_seed)
+    assert seeds == [derived_seed(3, 0), derived_seed(3, 1)]
+    assert [list(batch) for batch in SeededBatches(SequentialSampler(range(3)), 2, drop_last=True)] == [[0, 1]]
 
 
 def test_a_batch_is_gathered_at_once() -> None:
@@ -130,18 +144,18 @@ def test_augmentation_is_drawn_anew_for_each_batch_and_epoch() -> None:
     dataset = InMemoryDataset(torch.zeros(5, 1), torch.zeros(5), _add_random)
 
     drawn = {
-        (epoch_seed, first): dataset.__getitems__([SampleIndex(first, epoch_seed), SampleIndex(4, epoch_seed)]).inputs
+        (epoch_seed, first): dataset.__getitems__(BatchIndices([first, 4], epoch_seed)).inputs
         for epoch_seed in (1, 2)
         for first in (0, 1)
     }
 
     assert len({tuple(inputs.flatten().tolist()) for inputs in drawn.values()}) == 4
-    again = dataset.__getitems__([SampleIndex(1, 2), SampleIndex(4, 2)]).inputs
+    again = dataset.__getitems__(BatchIndices([1, 4], 2)).inputs
     assert torch.equal(again, drawn[2, 1])
 
 
 def test_inputs_and_targets_must_be_as_many() -> None:
-    with pytest.raises(AssertionError, match="5 inputs for 4 targets"):
+    with pytest.raises(AssertionError, match="5 inputs for 4 of target"):
         InMemoryDataset(torch.zeros(5), torch.zeros(4))
 
 
@@ -151,10 +165,10 @@ def test_derived_seeds_are_the_same_everywhere() -> None:
     assert derived_seed(2**64 - 1, 3) == 11914516797924694533
 
 
-def _order(seed: int, epoch: int) -> list[int]:
-    sampler = ShuffledSampler(100, seed)
+def _order(seed: int, epoch: int, size: int = 100) -> list[int]:
+    sampler = ShuffledSampler(size, seed)
     sampler.set_epoch(epoch)
-    assert len(sampler) == 100
+    assert len(sampler) == size
     return list(sampler)
 
 
@@ -162,5 +176,5 @@ def _dataset() -> InMemoryDataset:
     return InMemoryDataset(torch.arange(5.0).view(5, 1), 10 * torch.arange(5))
 
 
-def _add_random(inputs: Tensor, generator: Generator) -> Tensor:
-    return inputs + torch.rand(inputs.shape, generator=generator)
+def _add_random(batch: Batch, generator: Generator) -> Batch:
+    return batch._replace(inputs=batch.inputs + torch.rand(batch.inputs.shape, generator=generator))

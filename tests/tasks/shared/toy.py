@@ -14,7 +14,7 @@ from app.schemas.metrics.metric import MetricConfig
 from app.schemas.optimizers import SGDSpec
 from app.schemas.phases import Mode, Split
 from app.schemas.schema import schema
-from app.schemas.task import TaskConfig, TaskKind
+from app.schemas.task import ClassKind, TaskConfig
 from app.tasks.shared.datamodule import BaseDataModule
 from app.tasks.shared.datasets import InMemoryDataset
 from app.tasks.shared.module import BaseModule
@@ -23,10 +23,10 @@ from app.tasks.shared.module import BaseModule
 @schema
 class ToyTaskConfig(TaskConfig):
     name: str = "toy"
-    kind: TaskKind = "multiclass"
+    kind: ClassKind = "multiclass"
     input_shape: tuple[PositiveInt, ...] = (2,)
     num_classes: PositiveInt = 2
-    test_fingerprint: str = "52a1"
+    test_fingerprint: str | None = "52a1"
     monitor: str = "val/accuracy"
     mode: Mode = "max"
 
