@@ -13,9 +13,10 @@ import pytest
 import torch
 from lightning.pytorch import Trainer, seed_everything
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader, Subset
 
-from app.builders.run import build_datamodule, build_module
+from app.builders.run import build_module
 from app.builders.targets import live_class
 from app.schemas.datamodule import DataModuleConfig
 from app.schemas.module import ModuleConfig
@@ -52,8 +53,8 @@ def new_module(config: ModuleConfig, task: TaskConfig, **parts: Any) -> Module:
 
 
 def new_datamodule(config: DataModuleConfig, task: TaskConfig) -> DataModule:
-    """The live datamodule of a config, as a run makes it."""
-    return cast(DataModule, build_datamodule(RunConfig(task=task, datamodule=config)))
+    """The live datamodule of a config, whichever module a run has beside it."""
+    return cast(DataModule, live_class(config)(config, task))
 
 
 def quiet_trainer(folder: Path, **settings: Any) -> Trainer:
@@ -86,6 +87,8 @@ class ModuleContract:
     module_config: ClassVar[ModuleConfig]
     datamodule_config: ClassVar[DataModuleConfig]
     task: ClassVar[TaskConfig]
+    predicted: ClassVar[tuple[str, ...] | None] = None
+    """What it predicts, where that is made of the model's outputs."""
 
     def test_a_training_step_reaches_every_parameter(self) -> None:
         seed_everything(0, verbose=False)
@@ -110,7 +113,8 @@ class ModuleContract:
         in_fit = set(trainer.callback_metrics)
         trainer.test(module, datamodule=datamodule, verbose=False)
 
-        logged = RunConfig(task=self.task, module=self.module_config).logged_metrics().keys()
+        config = RunConfig(task=self.task, module=self.module_config, datamodule=self.datamodule_config)
+        logged = config.logged_metrics().keys()
         assert in_fit == {name for name in logged if not name.startswith("test/")}
         assert in_fit | set(trainer.callback_metrics) == logged
 
@@ -142,7 +146,7 @@ class ModuleContract:
         batches = quiet_trainer(tmp_path).predict(module, datamodule=datamodule)
 
         rows = len(cast(Any, datamodule.datasets["predict"]))
-        keys = self.module_config.model_outputs()
+        keys = self.predicted or self.module_config.model_outputs()
         for name in keys:
             outputs = torch.cat([cast(dict[str, Tensor], batch)[name] for batch in batches or []])
             assert len(outputs) == rows
@@ -150,10 +154,12 @@ class ModuleContract:
         assert keys
 
     def _module(self, **parts: Any) -> Module:
-        return new_module(self.module_config, self.task, **parts)
+        return new_module(self.module_config, self.task, datamodule=self.datamodule_config, **parts)
 
     def _datamodule(self) -> DataModule:
-        return new_datamodule(self.datamodule_config, self.task)
+        datamodule = new_datamodule(self.datamodule_config, self.task)
+        datamodule.prepare_data()
+        return datamodule
 
     def _trained(self, folder: Path, *, seed: int) -> dict[str, Tensor]:
         seed_everything(seed, workers=True, verbose=False)
@@ -202,12 +208,11 @@ class BatchContract:
             datamodule.setup(stage)
 
         assert datamodule.train_dataloader().batch_size == datamodule.batch_size == 3
-        for loader in (datamodule.val_dataloader(), datamodule.test_dataloader(), datamodule.predict_dataloader()):
+        for loader in _loaders_in_order(datamodule):
             assert loader.batch_size == 5
 
     def _made(self, config: DataModuleConfig) -> DataModule:
-        # Not as a part of a whole run, whose losses would have to suit the kind of the task.
-        return cast(DataModule, live_class(config)(config, self.task))
+        return new_datamodule(config, self.task)
 
 
 class DataModuleContract(BatchContract):
@@ -250,7 +255,7 @@ class DataModuleContract(BatchContract):
     def test_only_train_is_shuffled(self) -> None:
         datamodule = self._ready("fit", "test", "predict")
 
-        for loader in (datamodule.val_dataloader(), datamodule.test_dataloader(), datamodule.predict_dataloader()):
+        for loader in _loaders_in_order(datamodule):
             assert list(cast(Any, loader.sampler)) == list(range(len(cast(Any, loader.dataset))))
         in_order = list(range(len(cast(Any, datamodule.datasets["train"]))))
         first, second = _orders(datamodule.train_dataloader(), epochs=2)
@@ -302,7 +307,7 @@ class DataModuleContract(BatchContract):
         datamodule.setup("fit")
 
         assert datamodule.train_dataloader().drop_last
-        assert not datamodule.val_dataloader().drop_last
+        assert not cast(DataLoader[Any], datamodule.val_dataloader()).drop_last
 
     def _ready(self, *stages: str) -> DataModule:
         datamodule = new_datamodule(self.datamodule_config, self.task)
@@ -316,7 +321,13 @@ class DataModuleContract(BatchContract):
         datamodule = self._ready("fit")
         loader = datamodule.train_dataloader()
         cast(ShuffledSampler, loader.sampler).set_epoch(epoch)
-        return tuple(next(iter(loader)))
+        return tuple(tree_leaves(tuple(next(iter(loader)))))
+
+
+def _loaders_in_order(datamodule: DataModule) -> list[DataLoader[Any]]:
+    """The loaders that do not shuffle, of datamodules with one dataset for each split."""
+    loaders = (datamodule.val_dataloader(), datamodule.test_dataloader(), datamodule.predict_dataloader())
+    return [cast(DataLoader[Any], loader) for loader in loaders]
 
 
 def _orders(loader: DataLoader[Any], *, epochs: int) -> list[list[int]]:

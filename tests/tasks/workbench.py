@@ -53,6 +53,12 @@ MODEL_OUTPUTS: Final = (
     "mask_logits",  # scores of the classes for each pixel (batch, classes, height, width)
     "classes",  # the class of each pixel (batch, height, width)
     "sequence",  # logarithms of the probabilities of each symbol (steps, batch, symbols), as CTC takes them
+    "class_logits",  # scores of the classes at each of a few locations (batch, locations, classes)
+    "centerness_logits",  # and of something yes or no (batch, locations)
+    "candidate_boxes",  # and a box (batch, locations, 4)
+    "detected_boxes",  # what is made of them
+    "detected_scores",
+    "detected_labels",
 )
 
 TARGETS: Final = (
@@ -71,6 +77,10 @@ TARGETS: Final = (
     "target_lengths",
     "indexes",  # the query that a sample belongs to (batch)
     "groups",  # which of two groups a sample belongs to (batch)
+    "boxes",  # as many boxes as there are `labels` (batch, classes, 4)
+    "location_labels",  # a class or -1 for each location (batch, locations), a box and a number from 0 to 1
+    "location_boxes",
+    "location_centerness",
 )
 
 
@@ -129,6 +139,10 @@ class WorkbenchDataModuleConfig(DataModuleConfig):
                 "target_lengths": TensorSpec(shape=(), dtype="int64", low=1, high=2),
                 "indexes": TensorSpec(shape=(), dtype="int64", low=0),
                 "groups": TensorSpec(shape=(), dtype="int64", low=0, high=1),
+                "boxes": TensorSpec(shape=(each, 4)),
+                "location_labels": TensorSpec(shape=(2,), dtype="int64", low=-1, high=each - 1),
+                "location_boxes": TensorSpec(shape=(2, 4)),
+                "location_centerness": TensorSpec(shape=(2,), low=0, high=1),
             },
         )
 
@@ -146,6 +160,9 @@ class WorkbenchModel(nn.Module):
             "logits": 1 if self.binary else NUM_CLASSES,
             "mask_logits": NUM_CLASSES * 4,
             "sequence": 5 * NUM_CLASSES,
+            "class_logits": 2 * NUM_CLASSES,
+            "centerness_logits": 2,
+            "candidate_boxes": 2 * 4,
         }
         self.heads = nn.ModuleDict({name: nn.Linear(num_features, width) for name, width in widths.items()})
 
@@ -163,6 +180,12 @@ class WorkbenchModel(nn.Module):
         outputs["mask_logits"] = outputs["mask_logits"].reshape(-1, NUM_CLASSES, 2, 2)
         outputs["classes"] = outputs["mask_logits"].argmax(dim=1)
         outputs["sequence"] = outputs["sequence"].reshape(-1, 5, NUM_CLASSES).transpose(0, 1).log_softmax(dim=2)
+        outputs["class_logits"] = outputs["class_logits"].reshape(-1, 2, NUM_CLASSES)
+        begin, size = outputs["candidate_boxes"].reshape(-1, 2, 4).chunk(2, dim=-1)
+        outputs["candidate_boxes"] = torch.cat([begin, begin + 1 + size.abs()], dim=-1)
+        outputs["detected_boxes"] = outputs["candidate_boxes"]
+        outputs["detected_scores"] = outputs["centerness_logits"].sigmoid()
+        outputs["detected_labels"] = outputs["class_logits"].argmax(dim=-1)
         return {**outputs, "features": features}
 
 
@@ -197,6 +220,10 @@ class WorkbenchDataset(Dataset[Batch]):
             "target_lengths": 1 + labels[:, 2],
             "indexes": torch.arange(size) // 4,
             "groups": torch.arange(size) % 2,
+            "boxes": torch.stack([scores, scores, scores + 1, scores + 2], dim=2),
+            "location_labels": torch.stack([label, label - 1], dim=1),
+            "location_boxes": torch.cat([self.inputs.reshape(-1, 2, 2), self.inputs.reshape(-1, 2, 2) + 1], dim=2),
+            "location_centerness": labels[:, :2].float(),
         }
 
     def __len__(self) -> int:

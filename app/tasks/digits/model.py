@@ -1,32 +1,9 @@
-"""The networks that tell digits apart; plain `nn.Module`s that know nothing of configs."""
+"""The network that tells digits apart; a plain `nn.Module` that knows nothing of configs."""
 
 from collections.abc import Sequence
 from itertools import pairwise
-from math import prod
 
 from torch import Tensor, nn
-
-
-class MLP(nn.Module):
-    """A multilayer perceptron over the pixels: linear layers with ReLU and dropout in between."""
-
-    def __init__(
-        self, input_shape: Sequence[int], num_classes: int, *, hidden_dims: Sequence[int], dropout: float
-    ) -> None:
-        super().__init__()
-        *dims, last_dim = (prod(input_shape), *hidden_dims)
-        layers = [
-            layer
-            for in_dim, out_dim in pairwise((*dims, last_dim))
-            for layer in (nn.Linear(in_dim, out_dim), nn.ReLU(), nn.Dropout(dropout))
-        ]
-        self.backbone = nn.Sequential(nn.Flatten(), *layers)
-        self.head = nn.Linear(last_dim, num_classes)
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Class scores before softmax, `(batch, num_classes)`, for images `(batch, channels, height, width)`."""
-        scores: Tensor = self.head(self.backbone(images))
-        return scores
 
 
 class CNN(nn.Module):

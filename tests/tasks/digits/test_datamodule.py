@@ -1,17 +1,22 @@
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor
 
+from app.data_formats.errors import DataFileError
+from app.schemas.augmentations.augmentation import AugmentationConfig
+from app.schemas.augmentations.colours import GaussianNoiseConfig
+from app.schemas.augmentations.libraries import AlbumentationsConfig, KorniaConfig
 from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.phases import Split
-from app.tasks.digits.config import AugmentationConfig, DigitsDataModuleConfig, DigitsTaskConfig
-from app.tasks.digits.datamodule import DigitsDataModule, every_fifth_of_each
+from app.tasks.digits.config import DigitsDataModuleConfig, DigitsTaskConfig
+from app.tasks.digits.datamodule import DigitsDataModule
 from app.tasks.shared.datasets import InMemoryDataset, ShuffledSampler
 from tests.tasks.contracts import DataModuleContract
-
-_STILL = AugmentationConfig(max_rotation=0.0, max_shift=0.0, max_scale=0.0, noise=0.0)
 
 
 class TestDigitsDataModule(DataModuleContract):
@@ -21,7 +26,7 @@ class TestDigitsDataModule(DataModuleContract):
         DigitsDataModuleConfig(split_seed=9),
         DigitsDataModuleConfig(train_val_split=(0.5, 0.5)),
         DigitsDataModuleConfig(train_fraction=0.1),
-        DigitsDataModuleConfig(augmentation=AugmentationConfig(noise=0.5)),
+        DigitsDataModuleConfig(augmentations={"noise": GaussianNoiseConfig(deviation=0.5)}),
         DigitsDataModuleConfig(dataloader=DataLoaderConfig(batch_size=3, drop_last=True)),
     )
 
@@ -32,12 +37,6 @@ def test_every_image_is_in_exactly_one_split() -> None:
     images = [row.numpy().tobytes() for split in splits for row in _images(datamodule, split)]
 
     assert len(images) == len(set(images)) == 1797
-
-
-def test_every_digit_gives_a_fifth_of_its_images_to_the_test_split() -> None:
-    digits = torch.tensor([3, 0, 3, 3, 3, 0, 3, 3])
-
-    assert every_fifth_of_each(digits).tolist() == [False, False, False, False, False, False, True, False]
 
 
 def test_images_lie_between_0_and_1() -> None:
@@ -77,16 +76,24 @@ def test_only_train_is_augmented_and_anew_in_each_epoch() -> None:
     assert torch.equal(images, _images(datamodule, "val")[:1])
 
 
-def test_augmentation_of_nothing_changes_nothing() -> None:
-    datamodule = _datamodule(DigitsDataModuleConfig(augmentation=_STILL))
+def test_no_augmentations_are_none() -> None:
+    datamodule = _datamodule(DigitsDataModuleConfig(augmentations={}))
 
     assert cast(Any, datamodule.datasets["train"]).augmentation is None
 
 
+@pytest.mark.parametrize("package", [None, "kornia", "albumentations"])
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_batches_do_not_depend_on_the_number_of_workers() -> None:
+def test_batches_do_not_depend_on_the_number_of_workers(package: str | None) -> None:
+    config = DigitsDataModuleConfig()
+    if package is not None:
+        pytest.importorskip(package)
+        further: AugmentationConfig = KorniaConfig(transform="RandomElasticTransform")
+        if package == "albumentations":
+            further = AlbumentationsConfig(transform="GridDistortion")
+        config = DigitsDataModuleConfig(train_fraction=0.2, augmentations={**config.augmentations, "further": further})
     alone, helped = (
-        _epoch(_datamodule(DigitsDataModuleConfig(dataloader=dataloader)), epoch=1)
+        _epoch(_datamodule(replace(config, dataloader=dataloader)), epoch=1)
         for dataloader in (DataLoaderConfig(), DataLoaderConfig(num_workers=2, multiprocessing_context="fork"))
     )
 
@@ -94,10 +101,40 @@ def test_batches_do_not_depend_on_the_number_of_workers() -> None:
     assert all(torch.equal(alone[key], helped[key]) for key in alone)
 
 
+def test_pictures_of_digits_are_read(tmp_path: Path) -> None:
+    files = [tmp_path / "seven.png", tmp_path / "white.jpg"]
+    Image.new("L", (8, 8), 51).save(files[0])
+    Image.new("RGB", (40, 40), "white").save(files[1])
+
+    dataset = DigitsDataModule(DigitsDataModuleConfig(), DigitsTaskConfig()).read_inputs(files)
+
+    images, digits = dataset.__getitems__([0, 1])
+    assert dataset.ids == [str(file) for file in files]
+    assert images.shape == (2, 1, 8, 8)
+    assert torch.allclose(images[0], torch.tensor(0.2))
+    assert digits.tolist() == [0, 0]
+    assert ".png" in DigitsDataModuleConfig.input_endings
+
+
+def test_a_damaged_picture_is_refused_with_its_name(tmp_path: Path) -> None:
+    file = tmp_path / "seven.png"
+    file.write_bytes(b"no picture")
+
+    with pytest.raises(DataFileError, match=r"seven\.png: expected an image"):
+        DigitsDataModule(DigitsDataModuleConfig(), DigitsTaskConfig()).read_inputs([file])
+
+
+def test_samples_to_predict_are_named_by_their_place_in_the_data() -> None:
+    ids = cast(InMemoryDataset, _datamodule(DigitsDataModuleConfig()).datasets["predict"]).ids or ()
+
+    assert len(ids) == 355
+    assert all(name.startswith("digits/") for name in ids)
+
+
 def _datamodule(config: DigitsDataModuleConfig) -> DigitsDataModule:
     torch.manual_seed(0)
     datamodule = DigitsDataModule(config, DigitsTaskConfig())
-    for stage in ("fit", "test"):
+    for stage in ("fit", "test", "predict"):
         datamodule.setup(stage)
     return datamodule
 

@@ -2,14 +2,12 @@ import pytest
 import torch
 from torch import nn
 
-from app.tasks.digits.model import CNN, MLP
+from app.tasks.digits.model import CNN
 
 
 @pytest.mark.parametrize(
     ("model", "shape"),
     [
-        (MLP((1, 8, 8), 10, hidden_dims=(32, 16), dropout=0.1), (1, 8, 8)),
-        (MLP((1, 8, 8), 10, hidden_dims=(), dropout=0.1), (1, 8, 8)),
         (CNN((1, 8, 8), 10, channels=(4,), dropout=0.1), (1, 8, 8)),
         (CNN((1, 8, 8), 10, channels=(4, 6, 8), dropout=0.1), (1, 8, 8)),
         (CNN((3, 9, 12), 10, channels=(4, 6), dropout=0.1), (3, 9, 12)),
@@ -17,9 +15,3 @@ from app.tasks.digits.model import CNN, MLP
 )
 def test_each_image_gets_a_score_for_each_class(model: nn.Module, shape: tuple[int, ...]) -> None:
     assert model(torch.rand(5, *shape)).shape == (5, 10)
-
-
-def test_no_hidden_layer_leaves_a_linear_classifier() -> None:
-    model = MLP((1, 8, 8), 10, hidden_dims=(), dropout=0.0)
-
-    assert sum(parameter.numel() for parameter in model.parameters()) == 64 * 10 + 10

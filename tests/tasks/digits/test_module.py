@@ -1,10 +1,6 @@
 from app.schemas.datamodule import DataLoaderConfig
-from app.tasks.digits.config import (
-    CNNModuleConfig,
-    DigitsDataModuleConfig,
-    DigitsTaskConfig,
-    MLPModuleConfig,
-)
+from app.schemas.modules import MLPModuleConfig
+from app.tasks.digits.config import CNNModuleConfig, DigitsDataModuleConfig, DigitsTaskConfig
 from tests.tasks.contracts import ModuleContract
 
 _LITTLE_DATA = DigitsDataModuleConfig(train_fraction=0.1, dataloader=DataLoaderConfig(batch_size=32))

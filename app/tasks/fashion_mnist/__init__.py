@@ -1,0 +1,1 @@
+"""Fashion-MNIST, photos of clothes in the format of MNIST, and harder to tell apart."""
