@@ -1,5 +1,7 @@
 """`RunCheckpoint`: Lightning's `ModelCheckpoint`, whose `last.ckpt` is the last state and not the last improvement."""
 
+from functools import cached_property
+
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
@@ -10,6 +12,11 @@ class RunCheckpoint(ModelCheckpoint):
 
     Lightning 2.6 writes it only together with a best one: a run that is killed would lose every epoch since.
     """
+
+    @cached_property
+    def state_key(self) -> str:
+        """What its state goes by in a checkpoint; Lightning asks for it at every hook, and makes it anew each time."""
+        return super().state_key
 
     def _save_topk_checkpoint(self, trainer: Trainer, monitor_candidates: dict[str, Tensor]) -> None:
         super()._save_topk_checkpoint(trainer, monitor_candidates)

@@ -1,0 +1,1 @@
+"""Models in files that run without this project: written, compared with torch, and run again."""
