@@ -1,0 +1,1 @@
+"""What `app new` writes: a task, a module, an experiment, a schema to start from."""

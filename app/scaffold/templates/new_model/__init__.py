@@ -1,0 +1,1 @@
+"""What `app new module` adds to the files of a task, one of these files to each."""
