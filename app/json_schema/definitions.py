@@ -1,4 +1,4 @@
-"""The definitions that a document refers to: each schema class, option and field once.
+"""The definitions that documents refer to: each schema class, option and field once.
 
 A mapping in an experiment either changes a part that is there, and may name any of its fields, or makes one anew, which
 takes all that has no default: what has an `id`, an entry of a mapping, an element of a list.
@@ -11,6 +11,7 @@ from typing import Final
 from app.choices import check_choice
 from app.json_schema.choices import ALWAYS, NEVER, named
 from app.json_schema.types import INTERPOLATION, Json, of_type
+from app.json_schema.writing import HERE
 from app.schemas.annotations import field_types
 from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.expectations import expected
@@ -28,19 +29,18 @@ _HAS_ID: Final[Json] = {"type": "object", "required": ["id"]}
 class Definitions:
     """Makes definitions as they are asked for; each method gives a reference to one."""
 
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str | None, common: "Definitions | None" = None) -> None:
+        """Those of a task; without one, of what is the same for every task. What `common` has is not made again."""
         self.task = task
         self.made: dict[str, Json] = {}
+        self._common = common.made if common is not None else {}
         self._shared: dict[str, dict[str, int]] = {}
+        if common is not None:
+            self._shared |= {name: dict(known) for name, known in common._shared.items()}
 
     def choices(self, group: Group) -> dict[str, Option]:
-        """The options of a group that an experiment of the task can choose."""
-        of_tasks = ("task", "module", "datamodule")
-        return {
-            name: option
-            for name, option in options[group.name].items()
-            if group.name not in of_tasks or name.partition("/")[0] == self.task
-        }
+        """The options of a group that an experiment of the task can choose, in an order that no import changes."""
+        return {name: option for name, option in sorted(options[group.name].items()) if self._can_choose(option)}
 
     def names(self, group: Group) -> Json:
         """The names of a group's options, with what each is."""
@@ -87,19 +87,43 @@ class Definitions:
 
         takes = expected(annotation)
         known: Json = {}
-        if name in starts and not is_schema(type(default := starts[name])):
+        default = starts.get(name)
+        parts = default.values() if isinstance(default, Mapping) else (default,)
+        if name in starts and not any(is_schema(type(part)) for part in parts):
             takes += f"; {json.dumps(default, ensure_ascii=False)} by default"
             known = {} if default is None else {"default": default}  # which editors fail to insert as a text
         described = {"description": f"{sentences(cls).get(name, '')}\n\nTakes {takes}.".strip(), **known}
         declared = next(base for base in cls.__mro__ if name in vars(base).get("__annotations__", {}))
         return self.shared(f"{declared.__name__}.{name}", described | inside(of_type(annotation, part)))
 
+    def fields_of(self, option: Option, *, anew: bool) -> Json:
+        """A part that has this option's fields, whatever its `id` says."""
+        made = self._part(option.schema, option.preset, anew=anew)
+        if not option.group.presets_only and not (has_own_id(option.schema) and not anew):
+            made["properties"]["id"] = {}  # what it may be is said where it chooses
+        if not option.group.several and check_choice(option.group.name, None) is None:
+            made["type"] = [*made["type"], "null"]
+        return self.shared(option.schema.__name__, made)
+
     def condition(self, name: str, found: Json) -> Json:
-        """A condition, so that what it takes to tell is written once."""
-        return found if found in (ALWAYS, NEVER) else self._once(name, lambda: found)
+        """A condition, so that what it takes to tell is written once; each document has those that it needs."""
+        if found in (ALWAYS, NEVER) or found.keys() == {"$ref"}:
+            return found
+        return self._once(name, lambda: found, everywhere=True)
+
+    def shared(self, name: str, made: Json) -> Json:
+        """A definition under this name, numbered from the second on: what has one name may differ."""
+        known = self._shared.setdefault(name, {})
+        number = known.setdefault(json.dumps(made), len(known) + 1)
+        return self._once(name if number == 1 else f"{name}-{number}", lambda: made)
+
+    def _can_choose(self, option: Option) -> bool:
+        if self.task is None:
+            return option.group.name != "task" and option.owner is None
+        return option.name == self.task if option.group.name == "task" else option.serves(self.task)
 
     def _chosen(self, option: Option) -> Json:
-        fields = self._fields_of(option, anew=False)
+        fields = self.fields_of(option, anew=False)
         if option.group.presets_only or has_own_id(option.schema):
             return fields
         return {"if": _HAS_ID, "then": self.by_id(option.group), "else": fields}
@@ -115,17 +139,9 @@ class Definitions:
         }
 
     def _anew(self, option: Option) -> Json:
-        fields = self._fields_of(option, anew=True)
+        fields = self.fields_of(option, anew=True)
         needed = [name for name in required_fields(option.schema) if name not in option.preset]
         return {"allOf": [fields, {"required": needed}]} if needed else fields
-
-    def _fields_of(self, option: Option, *, anew: bool) -> Json:
-        made = self._part(option.schema, option.preset, anew=anew)
-        if not option.group.presets_only and not (has_own_id(option.schema) and not anew):
-            made["properties"]["id"] = {}  # what it may be is said where it chooses
-        if not option.group.several and check_choice(option.group.name, None) is None:
-            made["type"] = [*made["type"], "null"]
-        return self.shared(option.schema.__name__, made)
 
     def _part(self, cls: type, preset: Mapping[str, object], *, anew: bool) -> Json:
         return {
@@ -142,18 +158,12 @@ class Definitions:
         annotations = field_types(cls).values()
         return bool(required_fields(cls)) or any(is_schema(member) for member in annotations)
 
-    def _once(self, name: str, make: Callable[[], Json]) -> Json:
+    def _once(self, name: str, make: Callable[[], Json], *, everywhere: bool = False) -> Json:
         name = name.replace("/", ".")  # which would lead into what it names
-        if name not in self.made:
+        if name not in self.made and (everywhere or name not in self._common):
             self.made[name] = {}  # seen by what refers to itself
             self.made[name] = make()
-        return _reference(name)
-
-    def shared(self, name: str, made: Json) -> Json:
-        """A definition under this name, numbered from the second on: what has one name may differ."""
-        known = self._shared.setdefault(name, {})
-        number = known.setdefault(json.dumps(made), len(known) + 1)
-        return self._once(name if number == 1 else f"{name}-{number}", lambda: made)
+        return {"$ref": f"{HERE}{name}"}
 
 
 def inside(made: Json) -> Json:
@@ -161,10 +171,6 @@ def inside(made: Json) -> Json:
     if "$ref" not in made:
         return made
     return {"type": ["object", "string"], "allOf": [made]}
-
-
-def _reference(name: str) -> Json:
-    return {"$ref": f"#/definitions/{name}"}
 
 
 def _with_summary(option: Option) -> Json:

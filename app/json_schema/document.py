@@ -5,16 +5,17 @@ is made anew when one of them changes. What it cannot see is left to `app check`
 too), rules between fields, what interpolations lead to, the order of lists, and how a number or text is spelt.
 """
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from typing import Final
 
 from app.choices import check_choice
 from app.json_schema.choices import NEVER, all_of, negated, when, within
+from app.json_schema.common import Common, common_definitions
 from app.json_schema.definitions import Definitions, inside
 from app.json_schema.outcomes import Outcomes
 from app.json_schema.types import Json, of_type
+from app.json_schema.writing import written
 from app.schemas.annotations import field_types
 from app.schemas.descriptions import first_paragraph, sentences, summary
 from app.schemas.problems import Path
@@ -25,37 +26,38 @@ from app.schemas.validation import NAME
 from app.tasks import import_task_configs
 
 _NO_NAME: Final = f"^(?!{NAME}$)"
+OPTIONS: Final = "../options"
+"""The folder of what all tasks share, beside those of the tasks."""
+
 _ABOUT: Final = (
     "Choices in `defaults`, and values by the part they are of. A header, if there is one, is `# @package _global_`;"
     " comments, rules between fields and what interpolations lead to are seen by `app check` only."
 )
 
 
-def document(task: str) -> str:
-    """The text of the file; experiments of the task are read, for others may build on them."""
+def document(task: str, common: Common | None = None) -> str:
+    """The text of the file; experiments of the task are read, for others may build on them.
+
+    `common` is what all tasks share, made anew without it.
+    """
     import_task_configs()
-    return _written(_Document(task).whole(), levels=2) + "\n"
-
-
-def _written(value: Json | list[Json], *, levels: int) -> str:
-    """JSON with a line for each item of the outer levels: where one definition changes, one line does."""
-    if not levels or not isinstance(value, dict | list):
-        return json.dumps(value, ensure_ascii=False, allow_nan=False)
-    if isinstance(value, dict):
-        inner = [f"{json.dumps(key)}: {_written(item, levels=levels - 1)}" for key, item in value.items()]
-        return "{\n" + ",\n".join(inner) + "\n}"
-    return "[\n" + ",\n".join(_written(item, levels=levels - 1) for item in value) + "\n]"
+    common = common or common_definitions()
+    made = _Document(task, common.definitions)
+    return written(
+        made.root(), made.definitions.made, {name: f"{OPTIONS}/{file}" for name, file in common.files.items()}
+    )
 
 
 class _Document:
-    def __init__(self, task: str) -> None:
+    def __init__(self, task: str, common: Definitions) -> None:
         self.task = task
-        self.definitions = Definitions(task)
+        self.definitions = Definitions(task, common)
         self.outcomes = Outcomes(task, self.definitions)
-        self.groups = groups_in_order()
+        self.own = self.outcomes.own
+        self.groups = [group for group in groups_in_order() if self._has_place(group)]
 
-    def whole(self) -> Json:
-        """The document."""
+    def root(self) -> Json:
+        """The document without its definitions."""
         fields = {name: self._field(name) for name in field_types(RunConfig)}
         conditions = [*self._groups(), *self._made_anew(), *self._of_other_modules()]
         return {
@@ -65,8 +67,14 @@ class _Document:
             "properties": {"defaults": self._defaults(), **fields},
             "additionalProperties": False,
             "allOf": conditions,
-            "definitions": dict(sorted(self.definitions.made.items())),
         }
+
+    def _has_place(self, group: Group) -> bool:
+        """Whether some part that experiments of the task can choose is made of parts of the group."""
+        around = groups.get(group.path[0])
+        if around is None or around is group:
+            return True
+        return any(self.outcomes.has_part(option, group) for option in self.definitions.choices(around).values())
 
     def _defaults(self) -> Json:
         bases = [{"const": base.name, "description": "An experiment to build on."} for base in self.outcomes.bases]
@@ -77,13 +85,16 @@ class _Document:
             }
             for group in self.groups
         }
-        choice = {
-            "type": "object",
-            "properties": choices,
-            "additionalProperties": False,
-            "minProperties": 1,
-            "maxProperties": 1,
-        }
+        choice = self.definitions.shared(
+            "choice",
+            {
+                "type": "object",
+                "properties": choices,
+                "additionalProperties": False,
+                "minProperties": 1,
+                "maxProperties": 1,
+            },
+        )
         itself = {"const": "_self_", "description": "This file; it comes last."}
         # What is still to be written may become either, and editors shall offer both.
         either = {"anyOf": [{"oneOf": [*bases, itself]}, choice]}
@@ -117,31 +128,47 @@ class _Document:
 
     def _part(self, group: Group) -> Iterator[Json]:
         """The fields of the option that a group with one choice comes to."""
-        if check_choice(group.name, None) is None:
-            none = {"anyOf": [self.definitions.by_id(group), {"type": "null"}]}
-            yield from self._if(self.outcomes.option(group, None), within(group.path, none))
-        for name, option in self.definitions.choices(group).items():
-            found = within(group.path, self.definitions.chosen(option))
-            yield from self._if(self.outcomes.option(group, name), found)
+        comes_to = self.outcomes.option
+        if not self.outcomes.by_values(group):
+            yield self.own.part(group)
+            comes_to = self.outcomes.inherited
+        for name, found in self.own.parts(group).items():
+            yield from self._if(comes_to(group, name), found)
 
     def _entries(self, group: Group) -> Iterator[Json]:
         """The fields of each entry of a group of several: of what is chosen, or of what its `id` names."""
-        by_bases = self.outcomes.entries(group)
-        names = sorted({*self.definitions.choices(group), *by_bases})
+        by_bases, tagged = self.outcomes.entries(group), self.outcomes.tagged(group)
+        choices = self.definitions.choices(group)
+        names = sorted({*choices, *by_bases, *tagged})
+        plain = [
+            name
+            for name in choices
+            if name not in {*by_bases, *tagged} and self.outcomes.inherited(group, name) == NEVER
+        ]
+        others_make = {name for name, made in by_bases.items() if {*made} != {name}}
+        yield self.own.entries(group, [name for name in choices if name not in others_make])
+        yield when(self.outcomes.unsure(group), {}, self.own.entries_anew(group, plain))
         for name in names:
-            yield self._entry(group, name, by_bases.get(name, {}))
-        yield when(self.outcomes.unsure(group), {}, self._by_id(group, f"^(?!({'|'.join(names)})$)"))
+            if name not in plain:
+                yield self._entry(group, name, by_bases.get(name, {}), tagged.get(name, {}))
+        others = self.own.by_id(group, f"^(?!({'|'.join(names)})$)")
+        yield when(self.outcomes.unsure(group), {}, others)
         yield within(group.path, {"patternProperties": {_NO_NAME: False}})
 
-    def _entry(self, group: Group, name: str, by_bases: dict[str | None, set[str]]) -> Json:
-        """What an entry of this name takes; `by_bases` has the bases that make it an option by `id`."""
+    def _entry(
+        self, group: Group, name: str, by_bases: dict[str | None, set[str]], by_modules: dict[str, Json]
+    ) -> Json:
+        """What an entry of this name takes, when not only the experiment's own choice may make it.
+
+        `by_bases` has the bases that make it an option by `id`, `by_modules` whether a module starts with it.
+        """
         path = (*group.path, name)
         option = self.definitions.choices(group).get(name)
-        found = when(self.outcomes.unsure(group, name), {}, self._by_id(group, f"^{name}$"))
+        found = when(self.outcomes.unsure(group, name), {}, self.own.by_id(group, f"^{name}$"))
         if option is not None:
-            described = {"description": first_paragraph(summary(option.schema)), "doNotSuggest": False}
-            chosen = {**described, "allOf": [self.definitions.chosen(option)]}
-            found = when(self.outcomes.chosen(group, name), within(path, chosen), found)
+            found = when(self.outcomes.chosen(group, name), self.own.entry(option), found)
+        for started, there in by_modules.items():
+            found = when(there, within(path, self.definitions.chosen(options[group.name][started])), found)
         made_by = {base for names in by_bases.values() for base in names}
         found = when(self.outcomes.builds_on(made_by), {}, found)
         for other, names in by_bases.items():
@@ -149,10 +176,6 @@ class _Document:
             if other in options[group.name]:
                 found = when(alone, within(path, self.definitions.chosen(options[group.name][other])), found)
         return found
-
-    def _by_id(self, group: Group, names: str) -> Json:
-        # A pattern, since editors would offer the name of a property.
-        return within(group.path, {"patternProperties": {names: self.definitions.by_id(group)}})
 
     def _needed(self, option: Option, path: Path) -> Iterator[Json]:
         """What an option cannot do without, where nothing but the file itself can set it."""

@@ -1,18 +1,20 @@
 """What the choices of an experiment come to: its own, those of what it builds on, and what there is from the start."""
 
 import re
-from collections.abc import Callable, Collection, Iterable
-from typing import Any, Final, cast
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Final, cast, get_args
 
 from app.json_schema.bases import Base, bases_of
-from app.json_schema.choices import ALWAYS, NEVER, all_of, any_of, builds_on, chooses, negated
+from app.json_schema.choices import ALWAYS, NEVER, all_of, any_of, builds_on, negated
 from app.json_schema.definitions import Definitions
+from app.json_schema.own_choices import OwnChoices
 from app.json_schema.types import Json
 from app.schemas.annotations import alternatives, field_types
 from app.schemas.module import ModuleConfig
-from app.schemas.registry import Group, Option, groups, has_own_id
+from app.schemas.registry import Group, Option, groups, has_own_id, option_at, options
 from app.schemas.run import DEFAULT_OPTIONS
 from app.schemas.schema import is_schema
+from app.schemas.task import TaskKind
 from app.schemas.validation import NAME
 from app.stored_config import STORED
 
@@ -25,6 +27,7 @@ class Outcomes:
     def __init__(self, task: str, definitions: Definitions) -> None:
         self.task = task
         self.definitions = definitions
+        self.own = OwnChoices(definitions)
         self.bases = bases_of(task)
         self.by_id = {
             group.name: {base.name: found for base in self.bases if (found := base.ids(group))}
@@ -35,12 +38,12 @@ class Outcomes:
             for name, choice in base.choices.items():
                 for option in _as_list(choice) or [None]:
                     self.by_choice[name].setdefault(option, set()).add(base.name)
-        set_here = [{"required": [key], "properties": {key: {"type": "string"}}} for key in STORED]
         set_before = self._those(lambda base: any(isinstance(base.values.get(key), str) for key in STORED))
-        self.stored = any_of([*set_here, self.builds_on(set_before)])
+        self.stored = any_of([self.own.stored(), self.builds_on(set_before)])
         """Whether a checkpoint's config takes the place of what there is from the start."""
 
-        self.alone = negated(any_of([self.builds_on(self._those(lambda _: True)), self.stored]))
+        alone = negated(any_of([self.builds_on(self._those(lambda _: True)), self.stored]))
+        self.alone = definitions.condition("if-alone", alone)
         """Whether nothing but the file itself sets anything."""
 
     def builds_on(self, bases: Collection[str]) -> Json:
@@ -48,18 +51,24 @@ class Outcomes:
         found = builds_on(bases)
         return found if len(bases) < _FEW else self.definitions.shared("if-builds-on", found)
 
-    def chosen(self, group: Group, option: str | None) -> Json:
-        """Whether what is chosen comes to this option, or to none; in a group of several, to this one among others."""
+    def inherited(self, group: Group, option: str | None) -> Json:
+        """Whether the experiment itself chooses nothing for a group, and all else comes to this option, or to none."""
         choosing, same = self._choosing(group), self._choosing(group, option)
         others_do = [self.builds_on(choosing), self.stored]
-        inherited = [
+        found = [
             all_of(self.builds_on(same), negated(self.builds_on(choosing - same))),
             all_of(self._from_the_start(group, option), *map(negated, others_do)),
         ]
-        own = chooses(group.name, option, none=option is None)
-        return self.definitions.condition(
-            f"if-{group.name}={option}", any_of([own, all_of(any_of(inherited), negated(chooses(group.name)))])
-        )
+        return all_of(any_of(found), negated(self.own.chooses(group)))
+
+    def chosen(self, group: Group, option: str | None) -> Json:
+        """Whether what is chosen comes to this option, or to none; in a group of several, to this one among others."""
+        own = self.own.chooses_option(group, option)
+        return self.definitions.condition(f"if-{group.name}={option}", any_of([own, self.inherited(group, option)]))
+
+    def by_values(self, group: Group) -> bool:
+        """Whether a base chooses the option by `id`, which goes over all choices."""
+        return any(None in ids for ids in self.by_id[group.name].values())
 
     def option(self, group: Group, option: str | None) -> Json:
         """Whether a part of a run is of this option; what a base chooses by `id` goes over all choices."""
@@ -80,20 +89,34 @@ class Outcomes:
                     found.setdefault(name, {}).setdefault(option, set()).add(base)
         return found
 
+    def tagged(self, group: Group) -> dict[str, dict[str, Json]]:
+        """What other parts start with under names of its own: whether such an entry is there, by name and option."""
+        as_at_first = [
+            negated(self.own.chooses(group)),
+            negated(self.builds_on(self._choosing(group))),
+            negated(self.stored),
+        ]
+        found: dict[str, dict[str, list[Json]]] = {}
+        for around, name, option in self._at_first(group):
+            if name is not None and option is not None and name != option:
+                there = all_of(self.chosen(around.group, around.name), *as_at_first)
+                found.setdefault(name, {}).setdefault(option, []).append(there)
+        return {name: {option: any_of(there) for option, there in named.items()} for name, named in found.items()}
+
     def unsure(self, group: Group, option: str | None = None) -> Json:
         """Whether it cannot be told if an entry is there: bases differ, or may have anything."""
         opaque = {name for name, ids in self.by_id[group.name].items() if None in ids}
         choosing, same = self._choosing(group), self._choosing(group, option)
-        differing = all_of(negated(chooses(group.name)), self.builds_on(same), self.builds_on(choosing - same))
+        differing = all_of(negated(self.own.chooses(group)), self.builds_on(same), self.builds_on(choosing - same))
         return any_of([self.stored, self.builds_on(opaque), *([differing] if option is not None else [])])
 
-    def has_part(self, module: Option, group: Group) -> bool:
-        """Whether a module is made of parts of this group."""
-        schema: Any = module.schema
-        for part in group.path[1:]:
+    def has_part(self, around: Option, group: Group) -> bool:
+        """Whether a part of this option is made of parts of the group."""
+        schema: Any = around.schema
+        for part in group.path[1:-1]:
             inner = alternatives(field_types(schema).get(part)) if schema is not None else ()
             schema = next(filter(is_schema, inner), None)
-        return schema is not None
+        return schema is not None and group.path[-1] in field_types(schema)
 
     def setting(self, field: str) -> Json:
         """Whether it builds on something that sets this field of a run."""
@@ -109,26 +132,50 @@ class Outcomes:
             default = DEFAULT_OPTIONS[group.name]
             names = [name and name.replace("${task}", self.task) for name in _as_list(default)]
             return ALWAYS if option in names else NEVER
-        modules = self.definitions.choices(groups["module"]).items()
         return any_of(
-            self.chosen(groups["module"], name)
-            for name, module in modules
-            if self.has_part(module, group) or group.several
-            if option in _of_module(module, group)
+            self.chosen(around.group, around.name)
+            for around, name, found in self._at_first(group)
+            if found == option and name in (None, option)
         )
+
+    def _at_first(self, group: Group) -> Iterator[tuple[Option, str | None, str | None]]:
+        """What parts start with of a group inside them: the option of the part, an entry's name, and its option."""
+        if group.name in DEFAULT_OPTIONS:
+            return
+        if group.name == "loss":
+            for module in self.definitions.choices(groups["module"]).values():
+                yield from ((module, tag, option) for tag, option in self._terms_of(module))
+            return
+        for around in self.definitions.choices(groups[group.path[0]]).values():
+            node: Any = around.tree
+            for part in group.path[1:]:
+                node = node.get(part) if isinstance(node, Mapping) else None
+            if not group.several:
+                if self.has_part(around, group):
+                    yield around, None, _option_of(node)
+            elif isinstance(node, Mapping):
+                yield from ((around, str(name), _option_of(entry)) for name, entry in node.items())
+
+    def _terms_of(self, module: Option) -> Iterator[tuple[str, str]]:
+        """The losses that a module starts with, by tag; of every kind of task where a part of the task tells which."""
+        task = options["task"].get(self.task)
+        kind = task.tree.get("kind") if task is not None else None
+        schema = cast(type[ModuleConfig], module.schema)
+        for each in (kind,) if kind in get_args(TaskKind) else get_args(TaskKind):
+            yield from ((tag, option) for tag, (option, _) in schema.default_terms(each).items())
 
     def _those(self, fits: Callable[[Base], bool]) -> set[str]:
         return {base.name for base in self.bases if fits(base)}
 
 
-def _of_module(module: Option, group: Group) -> Iterable[str | None]:
-    """What a module has of a group that is part of a part."""
-    if group.several:
-        return cast(type[ModuleConfig], module.schema).default_losses
-    node: Any = dict(module.preset)
-    for part in group.path[1:]:
-        node = node.get(part) if isinstance(node, dict) else None
-    return [node.get("id") if isinstance(node, dict) else None]
+def _option_of(node: Any) -> str | None:
+    """The option of a part, from what composing starts with."""
+    if not isinstance(node, Mapping):
+        return None
+    if isinstance(name := node.get("id"), str):
+        return name
+    option = option_at(node.get("_target_"))
+    return option.name if option is not None else None
 
 
 def _as_list(value: Any) -> list[Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, ge
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
 from pydantic import SecretStr
 
-from app.schemas.constraints import DEVICE, DURATION, DeviceName, Duration
+from app.schemas.constraints import DEVICE, DURATION, FILE_NAME, DeviceName, Duration, FileName
 from app.schemas.expectations import expected
 from app.schemas.schema import MISSING, is_schema
 
@@ -21,6 +21,7 @@ INTERPOLATION: Final = r"\$\{"
 _PATTERNS: Final[Mapping[object, tuple[str, str]]] = {
     get_args(Duration)[1]: (f"^{DURATION}$", "a length of time as 'DD:HH:MM:SS'"),
     get_args(DeviceName)[1]: (f"^{DEVICE}$", "a device such as 'cpu' or 'cuda:1'"),
+    get_args(FileName)[-1]: (f"^{FILE_NAME}$", "a file's name without folders"),
 }
 """What the validators of texts look for; what other ones look for, only the gate knows."""
 
@@ -109,7 +110,7 @@ def _text(limits: tuple[Any, ...]) -> Json:
     shortest = [limit.min_length for limit in limits if isinstance(limit, MinLen)]
     form: Json = {"not": {"const": MISSING}}
     for pattern, meaning in (_PATTERNS[limit] for limit in limits if limit in _PATTERNS):
-        form = {"pattern": f"{pattern}|{INTERPOLATION}", "patternErrorMessage": f"expected {meaning}, or ${{…}}"}
+        form |= {"pattern": f"{pattern}|{INTERPOLATION}", "patternErrorMessage": f"expected {meaning}, or ${{…}}"}
     return {"type": "string", **form, **({"minLength": max(shortest)} if shortest else {})}
 
 

@@ -18,12 +18,12 @@ BASES = {
     "adam": "defaults: [override /optimizer_spec: adam]",
     "on_sgd": "defaults: [sgd]\ntrainer: {max_epochs: 3}",
     "muon_by_id": "optimizer_spec: {id: muon}",
-    "mlp": "defaults: [override /module: digits/mlp]",
-    "parts": "defaults: [override /module: digits/parts, override /backbone: conv]",
+    "mlp": "defaults: [override /module: mlp]",
+    "parts": "defaults: [override /module: parts, override /backbone: conv]",
     "smoothed": "joint_loss: {losses: {smoothed: {id: cross_entropy, label_smoothing: 0.1, weight: 2}}}",
     "stopping": "defaults: [override /callbacks: [early_stopping]]\n"
     "callbacks: {early_stopping: {monitor: val/loss, mode: min}}",
-    "two": "defaults: [override /module: digits/parts]\n"
+    "two": "defaults: [override /module: parts]\n"
     "optimizers: {head: {parameters: [.head], optimizer_spec: {id: sgd, lr: 0.1}}}",
     "scheduled": "defaults: [override /scheduler_spec: cosine_annealing]",
     "stored": "checkpoint: some.ckpt",

@@ -9,6 +9,7 @@ from app.json_schema.command import HEADER, answer
 from app.schemas.problems import AppError, ConfigError
 
 SHOWN = "digits/experiments.schema.json"
+SHARED = "options/metrics.schema.json"
 
 
 @pytest.fixture
@@ -25,14 +26,17 @@ def test_it_writes_the_file_and_names_what_lacks_the_header(task: Path) -> None:
     (task / "experiments" / "with.yaml").write_text(f"# @package _global_\n{HEADER}\ntrainer: {{}}\n")
     (task / "experiments" / "without.yaml").write_text("trainer: {}\n")
 
-    assert answer([]) == f"wrote {SHOWN}\ndigits/experiments/without.yaml has no line '{HEADER}'"
+    lines = answer([]).splitlines()
+    assert f"wrote {SHARED}" in lines
+    assert lines[-2:] == [f"wrote {SHOWN}", f"digits/experiments/without.yaml has no line '{HEADER}'"]
     assert answer(["digits"]).startswith(f"{SHOWN} is up to date\n")
-    assert answer(["--check"]) == f"{SHOWN} is up to date"
+    assert answer(["--check"]) == f"options is up to date\n{SHOWN} is up to date"
 
 
 def test_a_new_experiment_makes_the_file_stale(task: Path) -> None:
     answer([])
-    (task / "experiments" / "new.yaml").write_text("trainer: {}\n")
+    shared = {file: file.read_text() for file in command.options_folder().iterdir()}
+    (task / "experiments" / "new.yaml").write_text("defaults: [override /metrics: [accuracy]]\n")
 
     with pytest.raises(ConfigError) as caught:
         answer(["--check"])
@@ -40,11 +44,26 @@ def test_a_new_experiment_makes_the_file_stale(task: Path) -> None:
         f"{SHOWN}: is not what the schemas and experiments give now; to write it anew: app schema digits"
     )
     assert not command.schema_file("digits").read_text().count('"new"')
+    assert answer(["digits"]).startswith(f"wrote {SHOWN}\n")
+    assert command.schema_file("digits").read_text().count('"new"')
+    assert {file: file.read_text() for file in command.options_folder().iterdir()} == shared
+
+
+@pytest.mark.usefixtures("task")
+def test_what_tasks_share_is_checked_and_written_along() -> None:
+    answer([])
+    (command.options_folder() / "metrics.schema.json").write_text("{}\n")
+
+    with pytest.raises(ConfigError) as caught:
+        answer(["--check", "digits"])
+    assert str(caught.value) == (
+        f"{SHARED}: is not what the schemas and experiments give now; to write it anew: app schema"
+    )
+    assert answer(["digits"]) == f"wrote {SHARED}\n{SHOWN} is up to date"
 
 
 def test_a_file_that_cannot_be_written_is_said_to_be_so(task: Path) -> None:
-    file = task / "experiments.schema.json"
-    file.mkdir()
+    (task / "experiments.schema.json").mkdir()
 
     with pytest.raises(AppError) as caught:
         answer([])

@@ -4,11 +4,13 @@ import pytest
 
 from app.compose import load_config
 from app.experiments import experiment_names
-from app.schemas.registry import options
+from app.schemas.registry import Option, options
+from app.schemas.schema import required_fields
 from app.tasks import task_folders
+from tests.choosing import NEEDED, choosing
 from tests.gate.conftest import Write, experiment, folder
-from tests.gate.test_corpus import RIGHT, as_it_is
-from tests.json_schema.validating import as_experiment, errors, validator
+from tests.gate.test_corpus import RIGHT
+from tests.json_schema.validating import Place, as_experiment, errors, validator
 
 __all__ = ["experiment", "folder"]
 
@@ -31,15 +33,15 @@ FURTHER = [
     "callbacks: {}",
     "defaults: [override /logger: [wandb]]\nlogger: {wandb: {id: abc, mode: offline}}",
     (
-        "defaults: [override /module: digits/parts, override /backbone: conv]\n"
+        "defaults: [override /module: parts, override /backbone: conv]\n"
         "module: {model_config: {backbone: {channels: [8, 16]}, head: {num_classes: '${task.num_classes}'}}}"
     ),
-    "defaults: [override /module: digits/parts]\nmodule: {model_config: {backbone: {id: conv, channels: [8]}}}",
-    "defaults: [override /module: digits/parts]\nmodule: {model_config: {backbone: {width: 8}, neck: null}}",
+    "defaults: [override /module: parts]\nmodule: {model_config: {backbone: {id: conv, channels: [8]}}}",
+    "defaults: [override /module: parts]\nmodule: {model_config: {backbone: {width: 8}, neck: null}}",
     "scheduler_spec: {id: step}",
     "defaults: [override /scheduler_spec: step]\nscheduler_spec: null",
-    "module: {id: digits/parts}",
-    "module: {id: digits/mlp, model_config: {hidden_dims: []}}",
+    "module: {id: parts}",
+    "module: {id: mlp, model_config: {hidden_dims: []}}",
     "defaults: [override /loss: [focal, dice]]\njoint_loss: {losses: {focal: {gamma: 3}, dice: {weight: 0.5}}}",
     "joint_loss: {losses: {sharp: {id: focal, kind: multiclass}}}",
     (
@@ -80,7 +82,20 @@ def test_what_the_gate_takes_is_right(experiment: Write, text: str) -> None:
 
 @pytest.mark.parametrize("group", options)
 def test_every_option_is_right_as_it_is(group: str) -> None:
-    found = {name: errors(as_experiment(as_it_is(group, name))) for name in options[group] if name != "timm"}
+    named = [option for option in options[group].values() if _is_whole(option)]
+    found = {option.name: _errors_of(option) for option in named}
 
     assert len(found) >= 1
     assert {name: wrong for name, wrong in found.items() if wrong} == {}
+
+
+def _errors_of(option: Option) -> list[tuple[Place, str]]:
+    words = choosing(option.group.name, option.name)
+    task = next((word.removeprefix("task=") for word in words if word.startswith("task=")), "digits")
+    return errors(as_experiment(words), validator(task))
+
+
+def _is_whole(option: Option) -> bool:
+    """Whether it can do without any value, or is given what it needs."""
+    needs = {*required_fields(option.schema)} - option.preset.keys()
+    return not needs or f"{option.group.name}={option.name}" in NEEDED

@@ -4,14 +4,18 @@ import json
 from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
+from urllib.parse import urljoin
 
 import yaml
 from jsonschema import Draft7Validator
 from jsonschema.exceptions import ValidationError
+from referencing import Registry
+from referencing.jsonschema import DRAFT7
 
-from app.json_schema.document import document
+from app.json_schema.common import common_definitions
+from app.json_schema.document import OPTIONS, document
 from app.placed_yaml import read_yaml
-from app.schemas.registry import groups
+from app.schemas.registry import Option, groups
 
 Place = tuple[str | int, ...]
 
@@ -24,9 +28,24 @@ def validator(task: str = "digits") -> Draft7Validator:
 
 def fresh_validator(task: str = "digits") -> Draft7Validator:
     """What judges a task's experiments, the ones that a test has written being known to it."""
-    whole = json.loads(document(task))
-    Draft7Validator.check_schema(whole)
-    return Draft7Validator(whole)
+    common = common_definitions()
+    # As an editor knows them, by where they stand.
+    whole = {"$id": f"file:///tasks/{task}/experiments.schema.json", **json.loads(document(task, common))}
+    folder = urljoin(whole["$id"], OPTIONS)
+    shared = {f"{folder}/{file}": json.loads(text) for file, text in common.documents().items()}
+    for one in (whole, *shared.values()):
+        Draft7Validator.check_schema(one)
+    resources = [(name, DRAFT7.create_resource(one)) for name, one in shared.items()]
+    return Draft7Validator(whole, registry=Registry[Any]().with_resources(resources))
+
+
+def task_of(option: Option) -> str | None:
+    """The only task whose experiments can choose an option, None when all can."""
+    if option.group.name == "task":
+        return option.name
+    if (of_group := option.group.base.__module__).startswith("app.tasks."):
+        return of_group.split(".")[2]
+    return option.owner
 
 
 def data(text: str) -> Any:
