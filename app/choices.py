@@ -4,15 +4,17 @@ from collections.abc import Iterable
 from typing import Final, get_args
 
 from app.schemas.annotations import field_types
-from app.schemas.problems import did_you_mean, nearest, show
+from app.schemas.problems import did_you_mean, nearest, one_of, show
 from app.schemas.registry import groups, options
 
 HYDRA_GROUPS: Final = ("hydra/launcher", "hydra/sweeper")
 """Groups of Hydra's own that may be chosen: how a sweep's jobs are started, and which jobs it has."""
 
-
 _MOST_LISTED: Final = 20
 """Options that a message lists although it knows the one that was meant."""
+
+_MOST_MEANT: Final = 3
+"""Tasks whose options of one name a message asks about."""
 
 
 def check_choice(group: str, value: object) -> str | None:
@@ -47,17 +49,22 @@ def _no_option(group: str, name: str) -> str:
     """The nearest option, and all of them; for an option of a task, the ones of that task."""
     names = list(options[group])
     task, slash, _ = name.partition("/")
-    here = [option.partition("/")[2] for option in names if slash and option.startswith(f"{task}/")]
+    of_this_task = slash and any(option.owner == task for option in options[group].values())
+    here = [option.name for option in options[group].values() if of_this_task and option.serves(task)]
     by_leaf = {option.rpartition("/")[2]: option for option in names}
+    of_tasks = [option for option in names if option.endswith(f"/{name}")]
     meant = did_you_mean(name, names)
     if name.casefold() in ("none", "nil", "no", "") and _may_be_none(group):
         meant = "; to have none, write null;"
+    elif of_tasks:
+        meant = f"; did you mean {one_of(of_tasks if len(of_tasks) <= _MOST_MEANT else [f'<task>/{name}'])}?"
     elif not meant and (leaf := nearest(name.rpartition("/")[2], by_leaf)):
         meant = f"; did you mean '{by_leaf[leaf]}'?"
-    if meant and len(names) > _MOST_LISTED:
+    listed = here or names
+    if meant and len(listed) > _MOST_LISTED:
         return f"no option '{name}'{meant} app --help lists all {len(names)}"
     of_task = f" for task {task}" if here else ""
-    return f"no option '{name}'{meant or ';'} options{of_task}: {_listed(here or names)}"
+    return f"no option '{name}'{meant or ';'} options{of_task}: {_listed(listed)}"
 
 
 def _may_be_none(group: str) -> bool:

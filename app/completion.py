@@ -7,11 +7,10 @@ Nothing here imports torch.
 import os
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from app.assembly import assembled
-from app.choices import check_choice
 from app.commands import COMMANDS, Named
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import experiment_names
@@ -20,7 +19,7 @@ from app.overrides import read_overrides
 from app.schemas.annotations import admits, alternatives, element_type, field_types, is_secret, literals
 from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError
-from app.schemas.registry import group_of, groups, option_at, options, starting_values
+from app.schemas.registry import Group, group_of, groups, option_at, options, starting_values
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
@@ -72,6 +71,9 @@ def complete(line: str) -> list[str]:
         name, equals, _ = word.partition("=")
         flag = command.flags.get(long.get(name, name))
         found = [f"{name}={value}" for value in (flag.choices if flag else ())] if equals else command.flags
+    elif earlier[:1] == ["new"]:
+        import_task_configs()
+        found = _of_something_new(word, earlier[1:])
     else:
         import_task_configs()
         bare = word.lstrip("+")
@@ -105,6 +107,14 @@ def _named(kind: Named, word: str, earlier: Sequence[str]) -> Iterator[str]:
             yield from [f"{revision}:{name}" for name in names] if colon else [*names, "default"]
 
 
+def _of_something_new(word: str, earlier: Sequence[str]) -> Iterator[str]:
+    """The task that it is to be part of, and then what an experiment may override."""
+    if len(earlier) == 1 and earlier[0] in ("module", "experiment"):
+        yield from (f"{task}/" for task in task_folders())
+    elif earlier[:1] == ["experiment"] and len(earlier) > 1:
+        yield from _overrides(word, [f"task={earlier[1].partition('/')[0]}", *earlier[2:]], sweep=False)
+
+
 def _words(line: str) -> list[str]:
     """The words after the program's name, the last one being typed; none while that name itself is typed."""
     for closing in ("", "'", '"'):
@@ -129,13 +139,28 @@ def _overrides(word: str, earlier: Sequence[str], *, sweep: bool) -> Iterator[st
     if not equals:
         yield from _keys(key, earlier)
     elif key == EXPERIMENT or key in groups:
-        names = experiment_names() if key == EXPERIMENT else list(options[key])
+        names = experiment_names() if key == EXPERIMENT else [*_fitting(groups[key], earlier)]
         several = key in groups and groups[key].several
-        if key in groups and not several and check_choice(key, None) is None:
-            names.append("null")
         yield from (f"{key}={value}" for value in _choices(text, names, several=several, sweep=sweep))
     else:
         yield from (f"{key}={value}" for value in _values(key, text, earlier, sweep=sweep))
+
+
+def _fitting(group: Group, earlier: Sequence[str]) -> Iterator[str]:
+    """The options that serve the task of the words so far, if the group has a place in their config."""
+    tree = _tree(earlier)
+    if (annotation := _place_of(group, tree)) is None:
+        return
+    task = tree.get("task", {}).get("name")
+    yield from (name for name, option in options[group.name].items() if option.serves(task))
+    if not group.several and type(None) in alternatives(annotation):
+        yield "null"
+
+
+def _place_of(group: Group, tree: Mapping[str, Any]) -> Any:
+    """The type of the field that the group's choice stands in; None without one, as not every task is about a table."""
+    *around, part = group.path
+    return _children(*_find(".".join(around), tree)).get(part, (None, None))[0]
 
 
 def _choices(text: str, names: Sequence[str], *, several: bool, sweep: bool) -> Iterator[str]:
@@ -159,9 +184,11 @@ def _choices(text: str, names: Sequence[str], *, several: bool, sweep: bool) -> 
 def _keys(key: str, earlier: Sequence[str]) -> Iterator[str]:
     """Groups to choose from, and the fields that stand where the key points; what holds fields ends in a dot."""
     around, dot, _ = key.rpartition(".")
+    tree = _tree(earlier)
     if not dot:
-        yield from (f"{name}=" for name in (*groups, *([EXPERIMENT] if experiment_names() else [])))
-    for name, (annotation, value) in _children(*_find(around, earlier)).items():
+        yield from (f"{name}=" for name, group in groups.items() if _place_of(group, tree) is not None)
+        yield from [f"{EXPERIMENT}="] if experiment_names() else []
+    for name, (annotation, value) in _children(*_find(around, tree)).items():
         holds_fields = bool(_children(annotation, value))
         if holds_fields or (name not in groups or dot):
             yield f"{around}{dot}{name}{'.' if holds_fields else '='}"
@@ -169,7 +196,7 @@ def _keys(key: str, earlier: Sequence[str]) -> Iterator[str]:
 
 def _values(path: str, text: str, earlier: Sequence[str], *, sweep: bool) -> Iterator[str]:
     """What the field at a path may be set to: its choices when it has some, and what it is now."""
-    annotation, value = _find(path, earlier)
+    annotation, value = _find(path, _tree(earlier))
     if annotation is None or is_secret(annotation):
         return
     members: list[object] = literals(annotation)
@@ -183,10 +210,10 @@ def _values(path: str, text: str, earlier: Sequence[str], *, sweep: bool) -> Ite
     yield from _choices(text, names, several=False, sweep=sweep)
 
 
-def _find(path: str, earlier: Sequence[str]) -> tuple[Any, object]:
-    """The type of a field, and its value in the config that the earlier words make; None where there is no field."""
+def _find(path: str, tree: Mapping[str, Any]) -> tuple[Any, object]:
+    """The type of a field of a config, and its value in the tree of that; None where there is no field."""
     annotation: Any = RunConfig
-    value: object = _tree(earlier)
+    value: object = tree
     for part in path.split(".") if path else []:
         annotation, value = _children(annotation, value).get(part, (None, None))
     return annotation, value
@@ -220,7 +247,8 @@ def _schema_of(annotation: Any, value: object) -> type | None:
 
 def _tree(earlier: Sequence[str]) -> dict[str, Any]:
     """The config of the words so far; while they make none, that of the options they choose, or the default one."""
-    right = read_overrides(earlier)[0]
+    # Commands and flags are left out: to say what is wrong with a word takes Hydra, which is slow to import.
+    right = read_overrides([word for word in earlier if "=" in word and not word.startswith("-")])[0]
     chosen = [override for override in right if override.kind in ("choice", "experiment")]
     for overrides in (right, chosen, []):
         try:

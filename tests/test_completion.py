@@ -13,6 +13,7 @@ from app.compose import compose
 from app.experiments import experiment_names
 from app.inspection.explain import answer as explain
 from app.schemas.registry import groups, options
+from app.tasks import task_folders
 
 FLAGS = {name: flag.short for name, flag in HYDRA_FLAGS.items()}
 
@@ -46,12 +47,30 @@ def test_flags_are_those_of_the_command_line_with_the_words_they_take() -> None:
 
 
 @pytest.mark.parametrize("group", groups)
-def test_every_option_of_every_group_is_offered_by_its_whole_name(group: str) -> None:
-    assert f"{group}=" in complete("app ")
-    offered = complete(f"app {group}=")
+def test_every_option_of_every_group_is_offered_by_its_whole_name_where_it_fits(group: str) -> None:
+    around = {"table": "task=tabular", **dict.fromkeys(("backbone", "neck", "pooling", "head"), "module=parts")}
+    line = f"app {around.get(group, 'task=mnist')}"
+    task = around.get(group, "task=mnist").removeprefix("task=")
+    assert f"{group}=" in complete(f"{line} ")
+    offered = complete(f"{line} {group}=")
     assert [word for word in offered if word not in (f"{group}=null", f"{group}=[")] == [
-        f"{group}={name}" for name in options[group]
+        f"{group}={name}" for name, option in options[group].items() if option.serves(task)
     ]
+
+
+def test_options_are_those_of_the_task_that_is_chosen() -> None:
+    assert {"module=mlp", "module=digits/cnn"} <= set(complete("app module="))
+    assert complete("app task=mnist module=m") == ["module=mlp", "module=mnist/default", "module=mnist/cnn"]
+    assert complete("app experiment=retrieval/triplet datamodule=retrieval/t") == ["datamodule=retrieval/triplets"]
+    assert complete("app task=mnist module=digits") == []
+
+
+def test_a_group_is_offered_where_something_has_such_a_part() -> None:
+    assert complete("app task=tabular tab") == ["table="]
+    assert complete("app task=tabular table=w") == ["table=wine"]
+    assert complete("app tab") == complete("app table=") == complete("app backb") == []
+    assert complete("app module=parts neck=n") == ["neck=null"]
+    assert complete("app module=parts head=n") == []
 
 
 def test_none_is_offered_where_a_group_may_be_left_out() -> None:
@@ -92,10 +111,11 @@ def test_fields_are_those_of_the_options_chosen_before() -> None:
 
 def test_a_command_is_offered_what_it_takes_besides_overrides() -> None:
     names = experiment_names()
-    assert complete("app schema ") == complete("app check digit")[-1:] == ["digits"]
+    assert complete("app schema ") == [*task_folders()]
+    assert complete("app check digit")[-1:] == ["digits"]
     assert complete("app diff HEAD:") == [f"HEAD:{name}" for name in names]
     assert complete("app diff digits/m HEAD~3:digits/ro") == ["HEAD~3:digits/robust"]
-    assert complete("app diff de") == ["default"]
+    assert complete("app diff defa") == ["default"]
     assert complete("app diff digits/r optimizer_spec=sg") == ["optimizer_spec=sgd"]
     assert complete("app explain optimizer_spec=sg") == complete("app diff optimizer_spec=sg") == ["optimizer_spec=sgd"]
     assert complete("app explain backb") == ["backbone"]
@@ -118,7 +138,7 @@ def test_all_that_is_offered_to_explain_is_explained() -> None:
 def test_a_wrong_word_costs_only_itself() -> None:
     expected = ["module.model_config.hidden_dims="]
     for wrong in ("optimizer_spec.lr=fast", "optimizer_spec=adm", "nonsense", "--cfg job", "_target_=x", "a=[", "~a"):
-        assert complete(f"app module=digits/mlp {wrong} module.model_config.h") == expected, wrong
+        assert complete(f"app module=mlp {wrong} module.model_config.h") == expected, wrong
 
 
 def test_what_holds_fields_ends_in_a_dot_and_a_value_in_an_equals_sign() -> None:
@@ -191,10 +211,10 @@ def test_an_opened_quote_stays_outside_of_what_is_offered() -> None:
 
 
 def test_bash_is_answered_up_to_the_cursor(monkeypatch: pytest.MonkeyPatch) -> None:
-    line = "app logger.é=1 module=digits/m trainer=cpu"
+    line = "app logger.é=1 module=digits/c trainer=cpu"
     monkeypatch.setenv("COMP_LINE", line)
     monkeypatch.setenv("COMP_POINT", str(len(line.partition(" trainer")[0].encode())))
-    assert answer(["query=bash"]) == answer(["query=zsh"]) == "module=digits/mlp"
+    assert answer(["query=bash"]) == answer(["query=zsh"]) == "module=digits/cnn"
 
 
 def test_bash_is_answered_from_the_last_colon_on(monkeypatch: pytest.MonkeyPatch) -> None:

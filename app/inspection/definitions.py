@@ -10,8 +10,10 @@ from typing import cast
 
 from app.schemas import run
 from app.schemas.descriptions import definitions
+from app.schemas.module import ModuleConfig
 from app.schemas.problems import shown_path
 from app.schemas.registry import Option
+from app.schemas.task import usual_losses
 
 
 def field_place(schema: type, name: str) -> str:
@@ -20,12 +22,19 @@ def field_place(schema: type, name: str) -> str:
     return _shown(found.file, found.line)
 
 
+@cache
 def attribute_place(schema: type, name: str) -> str:
     """Where a class, or the base that it has this from, writes what belongs to all of its configs."""
     owner = next(cls for cls in schema.__mro__ if name in vars(cls))
     lines, first = inspect.getsourcelines(owner)
     found = [cast(ast.stmt, node).lineno for node in ast.walk(ast.parse("".join(lines))) if name in _assigned(node)]
     return _shown(Path(inspect.getfile(owner)), first + min(found, default=1) - 1)
+
+
+def default_losses_place(module: type[ModuleConfig]) -> str:
+    """Where a module names its losses, or where those stand that are usual where it names none."""
+    schema: type = module
+    return _usual_losses_place() if module.default_losses is None else attribute_place(schema, "default_losses")
 
 
 def preset_place(option: Option, name: str) -> str:
@@ -41,6 +50,11 @@ def preset_place(option: Option, name: str) -> str:
 def default_choice_place(group: str) -> str:
     """Where the choice of a group stands that holds when nobody chooses."""
     return _shown(Path(inspect.getfile(run)), _default_choices()[group])
+
+
+@cache
+def _usual_losses_place() -> str:
+    return _shown(Path(inspect.getfile(usual_losses)), inspect.getsourcelines(usual_losses)[1])
 
 
 @cache

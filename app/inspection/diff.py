@@ -10,6 +10,7 @@ None of the overrides can be left out.
 
 import shlex
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 
 from app.commands import COMMANDS
 from app.flags import split
@@ -46,20 +47,19 @@ def _lines(before: Side, after: Side) -> Iterator[str]:
         return
     yield from (*found, "")
     try:
-        overrides = overrides_between(before, other)
+        yield from _to_type(before, after, other)
     except NoWayError as error:
         yield f"no overrides turn {before.name} into {after.name}: {error}"
-        yield from _from_the_start(other)
-        return
+        default = Side(name=DEFAULT)
+        if after != default:
+            with suppress(NoWayError):
+                yield from _to_type(default, after, other)
+
+
+def _to_type(before: Side, after: Side, config: RunConfig) -> Sequence[str]:
+    overrides = overrides_between(before, config)
     if overrides:
-        yield f"{before.name} becomes {after.name} with"
-        yield f"  {shlex.join(overrides)}"
-    else:
-        yield f"{before.name} and {after.name} differ in secrets alone, which are not shown"
-
-
-def _from_the_start(config: RunConfig) -> Iterator[str]:
-    try:
-        yield f"instead of them: {shlex.join(overrides_between(Side(name=DEFAULT), config))}"
-    except NoWayError:
-        return
+        return f"{before.name} becomes {after.name} with", f"  {shlex.join(overrides)}"
+    if before.config() == config:
+        return (f"{before.name} is the same as {after.name}",)
+    return (f"{before.name} and {after.name} differ in secrets alone, which are not shown",)

@@ -174,7 +174,8 @@ def _owners(path: str) -> tuple[list[tuple[str, type, Mapping[str, object]]], in
         if place == len(around):
             return having, len(here)
         annotation = field_types(having[0][1])[part]
-        here = [found for owner in having for found in _inside(field_types(owner[1])[part])]
+        inside = (found for owner in having for found in _inside(field_types(owner[1])[part]))
+        here = list({found[:2]: found for found in inside}.values())  # the same ones in parts of several kinds
     raise AssertionError("the loop ends with the path")
 
 

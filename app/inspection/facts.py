@@ -102,8 +102,9 @@ def _example(option: Option) -> Any:
 
 
 def _task_of(option: Option) -> str:
+    """The task that an option is of, by its name, or else by where its schema stands; none for what serves all."""
     module = option.schema.__module__
-    return module if module.startswith("app.tasks.") else ""
+    return option.owner or (module.split(".")[2] if module.startswith("app.tasks.") else "")
 
 
 def _direction(mode: Mode | None) -> str:

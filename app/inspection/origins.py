@@ -6,63 +6,26 @@ in place of both, the experiments from the base up, the overrides. Choices of op
 
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 from app.compose import Composed, compose_tree, taken_away
-from app.experiments import Experiment, read_experiment, with_bases
-from app.inspection.definitions import attribute_place, default_choice_place, field_place, preset_place
+from app.experiments import read_experiment, with_bases
+from app.inspection.definitions import default_choice_place, default_losses_place, field_place, preset_place
 from app.inspection.facts import ABSENT, default_of
+from app.inspection.nested import concerns, prefixes, value_at
 from app.inspection.spelling import choice
-from app.overrides import Override, read_overrides
-from app.schemas.plain import to_plain
+from app.inspection.steps import Origin, Step
+from app.overrides import read_overrides
+from app.schemas.annotations import field_types
+from app.schemas.plain import MASK, to_plain
 from app.schemas.presets import with_presets
-from app.schemas.problems import Path, dotted
+from app.schemas.problems import Path, dotted, shown_path
 from app.schemas.registry import Group, Option, group_at, groups, has_own_id, option_of, options
 from app.schemas.resolution import references
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schema import MADE_FROM_OTHERS, is_schema
 from app.stored_config import StoredConfig, stored_config
-
-Kind = Literal["choice", "default", "preset", "stored", "experiment", "override"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Origin:
-    """One step towards a value."""
-
-    kind: Kind
-    value: object
-    """What held after it, as it was written: interpolations unresolved. For a choice the words that make it."""
-
-    by: str
-    """What took effect, in words: `default of SGDSpec`."""
-
-    place: str
-    """Where that is written: `file:line:column`, or the override as it was typed."""
-
-
-@dataclass(frozen=True)
-class _Step:
-    """An experiment or an override that sets values."""
-
-    values: Mapping[str, Any]
-    """What it sets, nested from the root of the config."""
-
-    tree: Mapping[str, Any]
-    """The config's tree after it."""
-
-    source: Experiment | Override
-
-    def origin(self, value: object, path: Path, *, kind: Kind | None = None) -> Origin:
-        """The step as what set `value` at or around a path."""
-        if isinstance(self.source, Override):
-            return Origin(kind=kind or "override", value=value, by="override", place=self.source.typed)
-        texts = {tuple(map(str, at)): place for at, place in self.source.places.items()}
-        around = (tuple(map(str, path[:length])) for length in range(len(path), 0, -1))
-        place = next((texts[at] for at in around if at in texts), str(self.source.file))
-        return Origin(kind=kind or "experiment", value=value, by=f"experiment {self.source.name}", place=place)
 
 
 class Origins:
@@ -78,8 +41,8 @@ class Origins:
     def of(self, path: Path) -> list[Origin]:
         """Every step towards the value at a path, the one that holds last."""
         anew = self._chosen_anew(path)
-        found = [choice for at in _prefixes(path) for choice in self._choices(at)]
-        steps: Sequence[_Step] = self._steps
+        found = [choice for at in prefixes(path) for choice in self._choices(at)]
+        steps: Sequence[Step] = self._steps
         if anew is not None:
             at, steps = anew[0], self._steps[anew[1] :]
             option = f"{dotted(at)}={{id: {value_at(steps[0].values, at)['id']}}}"
@@ -89,9 +52,9 @@ class Origins:
         for step in steps:
             value = value_at(step.tree, path)
             in_vain = value is None and isinstance(value_at(step.values, path), dict)
-            if value is not ABSENT and not in_vain and _concerns(step.values, path):
+            if value is not ABSENT and not in_vain and concerns(step.values, path):
                 found.append(step.origin(value, path))
-        return found
+        return [*found, *self._filled_in(path, found[-1] if found else None)]
 
     def leads_to(self, path: Path, value: object) -> list[Path]:
         """What the interpolations in a value, as it is written at a path, lead to."""
@@ -103,16 +66,31 @@ class Origins:
         tree = with_presets(dict(self.composed.tree), RunConfig)
         return references(tree, path, value)
 
+    def _filled_in(self, path: Path, last: Origin | None) -> Iterator[Origin]:
+        """What a schema makes of the value as it was written: the columns of a table where none are given."""
+        owner, value = type(value_at(self.composed.config, path[:-1])), value_at(self._plain_config, path)
+        written = ABSENT if last is None else last.value
+        is_choice = last is not None and last.kind == "choice"
+        if is_choice or not is_schema(owner) or isinstance(value, dict) or value == MASK or "${" in str(written):
+            return
+        if value != written:
+            by, place = f"filled in by {owner.__name__}", field_place(owner, str(path[-1]))
+            yield Origin(kind="filled", value=value, by=by, place=place)
+
+    @cached_property
+    def _plain_config(self) -> Mapping[str, Any]:
+        return to_plain(self.composed.config)
+
     @cached_property
     def _start(self) -> Mapping[str, Any]:
         """What the choices alone make."""
         return self._composed(0, 0)
 
     @cached_property
-    def _steps(self) -> list[_Step]:
-        steps: list[_Step] = []
+    def _steps(self) -> list[Step]:
+        steps: list[Step] = []
         for count, experiment in enumerate(self._experiments, 1):
-            steps.append(_Step(experiment.values, self._composed(count, 0), experiment))
+            steps.append(Step(experiment.values, self._composed(count, 0), experiment))
         values = [place for place, override in enumerate(self._read) if override.kind == "value"]
         for count, place in enumerate(values, 1):
             override = self._read[place]
@@ -121,7 +99,7 @@ class Origins:
             nested: Any = override.value
             for part in reversed(override.path):
                 nested = {str(part): nested}
-            steps.append(_Step(nested, self._composed(len(self._experiments), count), override))
+            steps.append(Step(nested, self._composed(len(self._experiments), count), override))
         return steps
 
     def _composed(self, experiments: int, values: int) -> Mapping[str, Any]:
@@ -139,7 +117,7 @@ class Origins:
         """Where around the path, and in which step, values last chose an option in place of what was there."""
         found = None
         for count, step in enumerate(self._steps):
-            for at in _prefixes(path):
+            for at in prefixes(path):
                 value = value_at(step.values, at)
                 if isinstance(value, dict) and "id" in value and self._is_option(at):
                     found = (at, count)
@@ -159,6 +137,9 @@ class Origins:
         yield from self._explicit_choices(group)
 
     def _explicit_choices(self, group: Group) -> Iterator[Origin]:
+        if group.name == "task" and (first := self._experiments[:1]) and first[0].task != DEFAULT_OPTIONS["task"]:
+            value, by = choice(group, first[0].task), f"experiment {first[0].name}"
+            yield Origin(kind="choice", value=value, by=by, place=shown_path(first[0].file))
         for experiment in self._experiments:
             by = f"experiment {experiment.name}"
             if group.name in experiment.choices:
@@ -176,29 +157,36 @@ class Origins:
             name: object = default.replace("${task}", config.task.name) if isinstance(default, str) else default
             place = default_choice_place(group.name)
         elif group.name == "loss":
-            name = list(type(config.module).default_losses)
-            place = attribute_place(type(config.module), "default_losses")
+            name = list(dict.fromkeys(option for option, _ in config.module.default_terms(config.task.kind).values()))
+            place = default_losses_place(type(config.module))
         else:
             outermost = group.path[:1]
             option = self._option(outermost, value_at(config, outermost))
             preset = value_at(option.preset, group.path[1:]) if option is not None else ABSENT
-            if option is None or not isinstance(preset, dict):
+            if option is not None and isinstance(preset, dict):
+                name, place = preset.get("id"), preset_place(option, str(group.path[1]))
+            else:
+                owner: type = type(value_at(config, group.path[:-1]))
+                field = group.path[-1]
+                name = _options_in(_default(owner, field)) if field in field_types(owner) else None
+                place = field_place(owner, field) if name else ""
+            if not name:
                 return None
-            name, place = preset.get("id"), preset_place(option, str(group.path[1]))
         return Origin(kind="choice", value=choice(group, name), by="default option", place=place)
 
     def _stored_origin(self, path: Path) -> Origin | None:
         """A checkpoint's own value, unless an option was chosen in place of the one that has it."""
         chosen = {group.path for group in groups.values() if any(self._explicit_choices(group))} - {("task",)}
         value = value_at(self._start, path)
-        if self._stored is None or value is ABSENT or any(at in chosen for at in _prefixes(path)):
+        if self._stored is None or value is ABSENT or any(at in chosen for at in prefixes(path)):
             return None
         return Origin(kind="stored", value=value, by="stored config", place=self._stored.path)
 
     def _defaults(self, path: Path) -> Iterator[Origin]:
         """Defaults and presets, from the innermost schema outwards: what stands further out says it later."""
         last: object = ABSENT
-        for at, owner in reversed(list(self._owners(path))):
+        chosen_here = [group for group in groups.values() if group.path == path and any(self._explicit_choices(group))]
+        for at, owner in reversed(list(self._owners(path))) if not chosen_here else ():
             name, inside = str(path[len(at)]), path[len(at) + 1 :]
             value = value_at(_default(type(owner), name), inside)
             if value is not ABSENT and value != last and not is_schema(type(value)):
@@ -216,6 +204,18 @@ class Origins:
                 yield Origin(kind="preset", value=_plain(value), by=by, place=preset_place(option, name))
             if option is not None and self._is_chosen(at):
                 return
+            if at[:-1] == groups["loss"].path and (value := self._of_default_losses(path)) not in (ABSENT, last):
+                last = value
+                module = type(self.composed.config.module)
+                by, place = f"default losses of {module.__name__}", default_losses_place(module)
+                yield Origin(kind="preset", value=_plain(value), by=by, place=place)
+
+    def _of_default_losses(self, path: Path) -> object:
+        """What the module says of a field of one of the losses that are its own choice."""
+        _, _, tag, *inside = path
+        config = self.composed.config
+        _, fields = config.module.default_terms(config.task.kind).get(str(tag), ("", {}))
+        return value_at(dict(fields), tuple(inside))
 
     def _owners(self, path: Path) -> Iterator[tuple[Path, Any]]:
         """The schema objects around a path, each with its own."""
@@ -238,7 +238,8 @@ class Origins:
 
     def _is_chosen(self, path: Path) -> bool:
         """Whether something other than a default of the part around it chose what stands at a path."""
-        around = [group for group in groups.values() if group.path in (path, path[:-1])]
+        entries = [group for group in groups.values() if group.several and group.path == path[:-1]]
+        around = [*entries, *(group for group in groups.values() if group.path == path)]
         by_name = any(any(self._explicit_choices(group)) for group in around)
         set_here = [value_at(step.values, path) for step in self._steps]
         by_id = any(isinstance(value, dict) and "id" in value for value in set_here)
@@ -252,31 +253,12 @@ def _default(schema: type, name: str) -> object:
     return ABSENT if value is dataclasses.MISSING or value is MADE_FROM_OTHERS else value
 
 
-def _prefixes(path: Path) -> Iterator[Path]:
-    return (path[:length] for length in range(1, len(path) + 1))
-
-
-def value_at(value: Any, path: Path) -> Any:
-    """What stands at a path in a tree, or in a schema object; list positions may be texts."""
-    for part in path:
-        if isinstance(value, dict):
-            value = next((value[key] for key in (part, str(part)) if key in value), ABSENT)
-        elif isinstance(value, list | tuple):
-            value = value[int(part)] if str(part).isdecimal() and int(part) < len(value) else ABSENT
-        else:
-            value = getattr(value, str(part), ABSENT) if is_schema(type(value)) else ABSENT
-    return value
-
-
-def _concerns(values: Any, path: Path) -> bool:
-    """Whether setting these values sets the one at the path: it, something in it, or all that is around it."""
-    for part in path:
-        if not isinstance(values, dict):
-            return True
-        if part not in values and str(part) not in values:
-            return values == {}
-        values = next(values[key] for key in (part, str(part)) if key in values)
-    return True
+def _options_in(default: object) -> str | list[str] | None:
+    """The names of the options that a field starts from: of the one, or of those in the mapping."""
+    if isinstance(default, Mapping):
+        return [option.name for part in default.values() if (option := option_of(part)) is not None]
+    option = option_of(default)
+    return None if option is None else option.name
 
 
 def _plain(value: object) -> object:

@@ -14,6 +14,7 @@ from app.compose import compose
 from app.experiments import GROUP as EXPERIMENT
 from app.experiments import Experiment, experiment_at, experiment_names, is_experiment
 from app.inspection.revisions import words_at
+from app.overrides import read_overrides
 from app.run_directory import CONFIG_FILE
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Problem, did_you_mean, first_line
@@ -48,6 +49,11 @@ class Side:
             ConfigError: when that is wrong.
         """
         return compose([*self.words, *further], self.experiment, base=self.stored).config
+
+    def is_of_an_experiment(self) -> bool:
+        """Whether an experiment makes it, which cannot be of another task than its own."""
+        chosen = (word for word in read_overrides(self.words)[0] if word.kind == "experiment")
+        return self.experiment is not None or any(word.value for word in chosen)
 
 
 def side(word: str) -> Side:

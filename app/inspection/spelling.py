@@ -43,7 +43,8 @@ def override(path: Path, value: object) -> str:
 
 def choice(group: Group, value: object) -> str:
     """What to type to choose an option, or several, or none."""
-    return f"{group.name}={spelt(list(value) if isinstance(value, list | tuple) else value)}"
+    several = list(value) if isinstance(value, list | tuple) else [] if group.several and value is None else value
+    return f"{group.name}={spelt(several)}"
 
 
 def spelt(value: object) -> str:

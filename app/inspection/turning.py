@@ -7,6 +7,7 @@ fields of the option that has to go, whole parts are put in anew; and whatever c
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from pydantic import SecretStr
@@ -42,12 +43,14 @@ def overrides_between(before: Side, after: RunConfig) -> list[str]:
         NoWayError: when there is no such set.
     """
     start = before.config()
+    if start.task.name != after.task.name and before.is_of_an_experiment():
+        raise NoWayError(f"an experiment stays with its task, {start.task.name}")
     wanted = _plain(after)
     different = {name for name, part in _plain(start).items() if part != wanted[name]}
     forced: set[str] = set()
     while True:
         try:
-            words = list(_Gathering(after).run(start, forced))
+            words = _gathered(before, start, after, forced)
         except UnwritableError as error:
             raise NoWayError(str(error)) from error
         culprits, reason = _not_right(before, words, wanted)
@@ -57,6 +60,23 @@ def overrides_between(before: Side, after: RunConfig) -> list[str]:
         if not further:
             raise NoWayError(reason)
         forced |= further
+
+
+def _gathered(before: Side, start: RunConfig, after: RunConfig, forced: set[str]) -> list[str]:
+    """What differs, part by part; the fields of parts that are `forced` are set whatever they were.
+
+    Other parts follow from one that is changed, as the module from the task and the losses from the module: what is
+    still different is asked of the config as it is by then, if the words so far make one.
+    """
+    gathering = _Gathering(after)
+    words: list[str] = []
+    for name, annotation in field_types(RunConfig).items():
+        found = list(gathering.part(name, getattr(start, name), annotation, forced=name in forced))
+        words += found
+        if found and name not in forced:
+            with suppress(ConfigError):
+                start = before.config(words)
+    return words
 
 
 def _smallest(before: Side, words: list[str], wanted: Mapping[str, Any]) -> list[str]:
@@ -103,14 +123,13 @@ class _Gathering:
         self._target = target
         self._given: dict[tuple[str, str], Any] = {}
 
-    def run(self, start: RunConfig, forced: set[str]) -> Iterator[str]:
-        """What differs from `start`; the fields that are `forced` are set whatever they were."""
-        for name, annotation in field_types(RunConfig).items():
-            wanted = getattr(self._target, name)
-            if name in forced:
-                yield from self._anew((name,), wanted, annotation)
-            else:
-                yield from self._value((name,), getattr(start, name), wanted, annotation)
+    def part(self, name: str, before: Any, annotation: Any, *, forced: bool) -> Iterator[str]:
+        """What differs in a part of the run; one that is `forced` is set whatever it was."""
+        wanted = getattr(self._target, name)
+        if forced:
+            yield from self._anew((name,), wanted, annotation)
+        else:
+            yield from self._value((name,), before, wanted, annotation)
 
     def _value(self, path: Path, before: Any, wanted: Any, annotation: Any) -> Iterator[str]:
         if before is not _UNKNOWN and type(before) is type(wanted) and before == wanted:
@@ -134,9 +153,10 @@ class _Gathering:
         same = before is _UNKNOWN or type(before) is type(wanted)
         ways = [list(self._fields(path, before, wanted))] if same else []
         if group is not None and (not ways or len(ways[0]) > 1):
-            for option in _options_of(wanted, group):
-                if same and not option.preset:
-                    continue
+            named = self._options_of(wanted, group)
+            for option in named:
+                if same and before is not _UNKNOWN and (len(named) == 1 or not option.preset):
+                    continue  # the option is chosen already
                 fields = self._fields(path, self._fresh(option), wanted)
                 ways.append([choice(group, option.name), *fields])
         elif not same and option_of(wanted) is None and before is None:
@@ -161,6 +181,9 @@ class _Gathering:
         elif there.keys() - wanted.keys():
             yield override(path, {})
             there = {}
+        elif group is None and not there and len(wanted) > 1:
+            yield override(path, self._written(wanted))
+            return
         for key, item in wanted.items():
             if key in there and (there[key] is _UNKNOWN or type(there[key]) is type(item)):
                 yield from self._value((*path, key), there[key], item, element_type(annotation, key))
@@ -174,11 +197,13 @@ class _Gathering:
             yield override(path, {})
             for key, item in wanted.items():
                 yield override((*path, key), self._written(item))
-        elif is_schema(type(wanted)) and group is not None and not group.presets_only:
+        elif is_schema(type(wanted)) and group is not None and group.name != "task" and not group.presets_only:
             option = self._nearest(wanted, group)
             yield override(path, {"id": option.name})
             yield from self._inside(path, self._fresh(option), wanted, option.preset)
         elif is_schema(type(wanted)):
+            if group is not None and group.name == "task":  # what others interpolate is there once it is chosen
+                yield choice(group, self._nearest(wanted, group).name)
             for name, inner in fields_of(wanted).items():
                 yield from self._anew((*path, name), getattr(wanted, name), inner)
         elif not isinstance(wanted, SecretStr):
@@ -226,7 +251,12 @@ class _Gathering:
             fresh = self._fresh(option)
             return sum(getattr(fresh, name, _UNKNOWN) != getattr(value, name) for name in fields_of(value))
 
-        return min(_options_of(value, group), key=changed)
+        return min(self._options_of(value, group), key=changed)
+
+    def _options_of(self, value: object, group: Group) -> list[Option]:
+        """The options that a part may be of; tasks share schemas, and those of other tasks come last."""
+        of_schema = [option for option in options[group.name].values() if option.schema is type(value)]
+        return sorted(of_schema, key=lambda option: not option.serves(self._target.task.name))
 
     def _fresh(self, option: Option) -> Any:
         """The part that choosing an option gives in the target; `_UNKNOWN` for one that needs values first."""
@@ -243,10 +273,6 @@ class _Gathering:
 def _group_of_schema(schema: type) -> Group | None:
     """The group that has a schema, or one that it derives from, as an option's."""
     return next((group for base in schema.__mro__ if (group := group_of(base)) is not None), None)
-
-
-def _options_of(value: object, group: Group) -> list[Option]:
-    return [option for option in options[group.name].values() if option.schema is type(value)]
 
 
 def _is_named(key: object, value: object, group: Group) -> bool:

@@ -2,11 +2,12 @@
 
     app why optimizer_spec.lr experiment=digits/sgd_cosine
     app why optimizer_spec                                    a part: its choice, and the fields that were set
-    app why head module=digits/parts                          a group, wherever its choice stands
+    app why head module=parts                                 a group, wherever its choice stands
     app why experiment=digits/robust                          everything that is not a schema's default
 
 The order is that of effect: choices of options, the schema's default, what is preset for the option, a checkpoint's
-config in place of both, experiments, overrides. What a value interpolates is explained below it.
+config in place of both, experiments, overrides, what a schema makes of all that. What a value interpolates is
+explained below it.
 """
 
 import re
@@ -17,8 +18,10 @@ from app.commands import COMMANDS
 from app.compose import compose
 from app.flags import split
 from app.inspection.facts import fields_of
-from app.inspection.origins import Origin, Origins, value_at
+from app.inspection.nested import value_at
+from app.inspection.origins import Origins
 from app.inspection.spelling import as_typed, shortened
+from app.inspection.steps import Origin
 from app.schemas.annotations import is_secret
 from app.schemas.codes import Code
 from app.schemas.faults import no_such_field

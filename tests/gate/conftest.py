@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, settings
 
 import app.experiments
 from app.experiments import _read
+from app.tasks import task_folders
 
 settings.register_profile(
     "gate",
@@ -27,11 +28,12 @@ Write = Callable[..., str]
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The experiments of task digits: a folder below the current one, empty at first."""
+    """The experiments of task digits: a folder below the current one, empty at first, as are those of other tasks."""
+    folders = {task: tmp_path / task for task in task_folders()}
     made = tmp_path / "digits" / "experiments"
     made.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app.experiments, "task_folders", lambda: {"digits": tmp_path / "digits"})
+    monkeypatch.setattr(app.experiments, "task_folders", lambda: folders)
     return made
 
 
@@ -39,9 +41,11 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def experiment(folder: Path) -> Write:
     """Write text or bytes as an experiment: `experiment("trainer: 3")` returns `experiment=digits/x`."""
 
-    def write(content: str | bytes, name: str = "x") -> str:
-        (folder / f"{name}.yaml").write_bytes(content.encode() if isinstance(content, str) else content)
+    def write(content: str | bytes, name: str = "x", task: str = "digits") -> str:
+        file = folder.parents[1] / task / "experiments" / f"{name}.yaml"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content.encode() if isinstance(content, str) else content)
         _read.cache_clear()  # two texts written within one tick of the clock may be of one size
-        return f"experiment=digits/{name}"
+        return f"experiment={task}/{name}"
 
     return write

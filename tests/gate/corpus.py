@@ -11,18 +11,18 @@ from types import UnionType
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
 
 from annotated_types import Ge, Gt, Le, Lt, MaxLen, MinLen
-from pydantic import AfterValidator, SecretStr
+from pydantic import AfterValidator, BeforeValidator, SecretStr
 
 from app.schemas.annotations import field_types
 from app.schemas.problems import dotted
 from app.schemas.registry import groups, options
-from app.schemas.run import RunConfig
+from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schema import is_schema
 from app.tasks import import_task_configs
+from tests.choosing import FIXED, task_of
 
 NONSENSE = "zz not a value"
-FIXED = ("accuracy", "f1")
-"""Metrics that are the default task's own, and so no choice."""
+DEFAULT_TASK = str(DEFAULT_OPTIONS["task"])
 
 
 @dataclass(frozen=True)
@@ -112,10 +112,11 @@ def wrong_values(annotation: Any) -> Iterator[tuple[str, Any]]:
         if numbers:
             yield "number as text", "5"
     if texts and any(isinstance(limit, AfterValidator) for _, limits in types for limit in limits):
-        yield "text of the wrong form", NONSENSE
+        yield "text of the wrong form", "zz not/a value"
     if texts and not numbers:
         yield "number for text", 5
-    if type(None) not in plain:
+    told_by_others = any(isinstance(limit, BeforeValidator) for _, limits in types for limit in limits)
+    if type(None) not in plain and not told_by_others:
         yield "null", None
     if tuple not in origins:
         yield "list for scalar", [NONSENSE, NONSENSE]
@@ -277,32 +278,40 @@ def apart(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
 def corpus() -> list[tuple[list[str], list[Wrong]]]:
     """What to choose, and everything wrong that is then to be set: one entry for each layer of options.
 
-    A layer takes one option from every group with one choice; those of a group of several are all there at once. Parts
-    of a model have layers of their own, on the module that is made of them.
+    A layer is of one task, which it chooses first. It takes one option from every group with one choice, the next that
+    is left: those of the task while there are some, or else those that serve every task, so that there are no more
+    layers than needed. The options of a group of several are all there at once. Parts of a model have layers of their
+    own, on the module that is made of them.
     """
     import_task_configs()
     seen: set[tuple[type, str]] = set()
     inner = [group for group in groups if groups[group].mount.startswith("module.")]
     single = [group for group in groups if not groups[group].several and group not in inner]
     several = [group for group in groups if groups[group].several]
-    entries = [*_layers(single, [], seen), *_layers(inner, ["module=digits/parts"], seen)]
+    entries = [*_layers(single, [], seen), *_layers(inner, ["module=parts"], seen)]
     entries[0][1].extend([*unknown_keys(RunConfig, ()), *wrong_fields(RunConfig, (), seen)])
     for group in several:
         names = [name for name in options[group] if name not in FIXED]
         wrongs = [wrong for option in names for wrong in wrong_settings(group, option, seen)]
-        entries.append(([f"{group}=[{','.join(names)}]"], wrongs))
+        entries.append(([f"task={DEFAULT_TASK}", f"{group}=[{','.join(names)}]"], wrongs))
     return entries
 
 
 def _layers(
     single: list[str], first: list[str], seen: set[tuple[type, str]]
 ) -> Iterator[tuple[list[str], list[Wrong]]]:
-    for layer in range(max(len(options[group]) for group in single)):
-        choices = list(first)
+    left: dict[tuple[str, str | None], list[str]] = {}
+    for group in single:
+        for name in options[group]:
+            left.setdefault((group, task_of(group, name)), []).append(name)
+    tasks = [*dict.fromkeys((DEFAULT_TASK, *options["task"]))]
+    while any(left.values()):
+        task = next((task for task in tasks if any(left.get((group, task)) for group in single)), DEFAULT_TASK)
+        choices = [f"task={task}", *first]
         wrongs: list[Wrong] = []
         for group in single:
-            if layer < len(options[group]):
-                option = list(options[group])[layer]
-                choices.append(f"{group}={option}")
+            if names := left.get((group, task)) or left.get((group, None)):
+                option = names.pop(0)
+                choices += [f"{group}={option}"] if group != "task" else []
                 wrongs += wrong_settings(group, option, seen)
         yield choices, wrongs

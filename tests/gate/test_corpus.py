@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import yaml
@@ -10,8 +10,9 @@ import yaml
 from app.compose import load_config
 from app.schemas.problems import ConfigError, Problem
 from app.schemas.registry import groups, options
+from tests.choosing import UNINSTALLED, choosing
 from tests.gate.conftest import Write
-from tests.gate.corpus import FIXED, Wrong, batches, corpus, in_yaml, likeness, misspelt, typed
+from tests.gate.corpus import Wrong, batches, corpus, in_yaml, likeness, misspelt, typed
 
 CORPUS = corpus()
 
@@ -66,11 +67,12 @@ def test_every_wrong_setting_on_the_command_line_is_refused(layer: int) -> None:
 @pytest.mark.parametrize("layer", range(len(CORPUS)))
 def test_every_wrong_setting_in_an_experiment_is_refused(experiment: Write, layer: int) -> None:
     choices, wrongs = CORPUS[layer]
+    task = choices[0].removeprefix("task=")
     for batch in batches([wrong for wrong in wrongs if not wrong.prefix]):
         text, places = written([choice.split("=", 1) for choice in choices], batch)
-        problems = problems_of([experiment(text)])
+        problems = problems_of([experiment(text, task=task)])
         for wrong in batch:
-            check(wrong, found_at(wrong, f"digits/experiments/x.yaml:{places[wrong.path]}", problems))
+            check(wrong, found_at(wrong, f"{task}/experiments/x.yaml:{places[wrong.path]}", problems))
 
 
 def written(choices: list[list[str]], batch: list[Wrong]) -> tuple[str, dict[tuple[str, ...], str]]:
@@ -123,59 +125,12 @@ def test_every_misspelt_group_is_refused_with_the_nearest_one(experiment: Write)
         assert f"did you mean '{group}'" in problem.message
 
 
-NEEDED = {
-    "trainer=barebones": ["callbacks=[]", "logger=[]"],
-    "callbacks=device_stats": ["callbacks.device_stats.cpu_stats=false"],
-    "metrics=precision_at_fixed_recall": ["metrics.precision_at_fixed_recall.min_recall=0.5"],
-    "metrics=recall_at_fixed_precision": ["metrics.recall_at_fixed_precision.min_precision=0.5"],
-    "metrics=sensitivity_at_specificity": ["metrics.sensitivity_at_specificity.min_specificity=0.5"],
-    "metrics=specificity_at_sensitivity": ["metrics.specificity_at_sensitivity.min_sensitivity=0.5"],
-    "metrics=binary_fairness": ["metrics.binary_fairness.num_groups=2"],
-    "metrics=group_stat_rates": ["metrics.group_stat_rates.num_groups=2"],
-    "metrics=minkowski_distance": ["metrics.minkowski_distance.p=3"],
-    "metrics=critical_success_index": ["metrics.critical_success_index.threshold=0.5"],
-}
-"""What an option cannot do with, or without, on the default task."""
-
-
-def as_it_is(group: str, name: str) -> list[str]:
-    """What to type for an option; whatever outputs it is usually computed from, here there are the scores.
-
-    A loss that does not take scores as they are is given the input, of which nothing is known.
-    """
-    override = f"{group}={name}"
-    chosen = [override, *NEEDED.get(override, [])]
-    if group in ("module", "datamodule"):
-        return [f"task={name.partition('/')[0]}", *chosen]
-    if groups[group].mount.startswith("module."):
-        return ["module=digits/parts", *chosen]
-    if group in ("loss", "metrics"):
-        schema = cast(Any, options[group][name].schema)
-        taken = schema.takes if group == "loss" else {}
-        outputs = {
-            argument: "logits" if "logits" in taken.get(argument, ["logits"]) else "input"
-            for argument in schema.arguments
-        }
-        mapping = ",".join(f"{argument}: {output}" for argument, output in outputs.items())
-        entry = f"{groups[group].mount}.{name}"
-        if name in FIXED:
-            return [f"{groups[group].mount}.another={{id: {name}, mapping: {{{mapping}}}}}"]
-        return [*chosen, f"{entry}.mapping={{{mapping}}}"]
-    return chosen
-
-
 @pytest.mark.parametrize(
     ("group", "name"),
-    # Timm's is refused where it is not installed, and the other heads put out no `logits` for the digits' metrics.
-    [
-        (group, name)
-        for group, named in options.items()
-        for name in named
-        if name not in ("timm", "multi", "embedding", "segmentation")
-    ],
+    [(group, name) for group, named in options.items() for name in named if name not in UNINSTALLED],
 )
-def test_every_option_passes_as_it_is(group: str, name: str) -> None:
-    load_config(as_it_is(group, name))
+def test_every_option_passes_with_what_it_needs(group: str, name: str) -> None:
+    load_config(choosing(group, name))
 
 
 RIGHT = [
@@ -216,7 +171,7 @@ RIGHT = [
     "datamodule: {train_fraction: 1}",
     "datamodule: {dataloader: {batch_size: 1}}",
     "datamodule: {dataloader: {num_workers: 2, persistent_workers: true, prefetch_factor: 4}}",
-    "datamodule: {augmentation: {max_rotation: 180, noise: 0.5}}",
+    "datamodule: {augmentations: {random_affine: {max_rotation: 180}, noise: {id: gaussian_noise, deviation: 0.5}}}",
     "datamodule: {split_seed: 4294967295}",
     "callbacks: {checkpoint: {save_top_k: -1}}",
     "callbacks: {checkpoint: {monitor: 'val/accuracy', mode: max}}",

@@ -5,9 +5,13 @@ import pytest
 from app.compose import load_config
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
+from app.tasks import import_task_configs
 from tests.gate.conftest import Write
 
+import_task_configs()
+
 OPTIMIZERS = ", ".join(options["optimizer_spec"])
+LISTED = f"app --help lists all {len(options['module'])}"
 BETAS = "expected a list of 2 values, each a number of at least 0 and below 1"
 ADVICE = "names joined by dots, as in optimizer_spec.lr=0.1"
 
@@ -26,15 +30,21 @@ TYPED = {
     "module.model_config.hidden_dims=[3]": (
         "module.model_config.hidden_dims: CNNConfig has no such field; it has channels, dropout"
     ),
+    "table=wine": "task.table: DigitsTaskConfig has no such field; table=<option> goes with task=tabular",
+    "backbone=conv": (
+        "module.model_config.backbone: CNNConfig has no such field; backbone=<option> goes with module=parts"
+    ),
+    "module=cnn": f"module: no option 'cnn'; did you mean 'digits/cnn' or 'mnist/cnn'? {LISTED}",
     "optimizer_spec.betas=[0.9]": f"optimizer_spec.betas: {BETAS}, found the list [0.9]",
     "optimizer_spec.betas=[0.9,2]": ("optimizer_spec.betas[1]: expected a number of at least 0 and below 1, found 2"),
     "optimizer_spec.betas[1]=2": "list positions are written with a dot: optimizer_spec.betas.1=<value>",
     "optimizer_spec=adamx": (f"optimizer_spec: no option 'adamx'; did you mean 'adamax'? options: {OPTIMIZERS}"),
     "module=digits/cnm": (
-        "module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: cnn, default, mlp, parts"
+        "module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits:"
+        " mlp, parts, digits/cnn, digits/default"
     ),
     "optimiser_spec=adamw": "optimiser_spec: RunConfig has no such field; did you mean 'optimizer_spec'?",
-    "task=digit": "task: no option 'digit'; did you mean 'digits'? options: digits",
+    "task=digit": f"task: no option 'digit'; did you mean 'digits'? options: {', '.join(options['task'])}",
     "trainer.accelerator=cpuu": (
         "trainer.accelerator: expected 'auto', 'cpu', 'gpu', 'cuda', 'mps' or 'tpu', found 'cpuu'; did you mean 'cpu'?"
     ),

@@ -1,4 +1,3 @@
-import random
 import shlex
 import subprocess
 from pathlib import Path
@@ -11,68 +10,19 @@ from hypothesis import strategies as st
 import app.inspection.revisions
 from app.checkpoints.contents import KEY, description
 from app.compose import compose, load_config
-from app.experiments import experiment_names
 from app.inspection.diff import answer
 from app.inspection.sides import Side, side
 from app.inspection.spelling import UnwritableError, override, spelt
-from app.inspection.turning import NoWayError, overrides_between
 from app.overrides import read_overrides
 from app.run_directory import write_record
-from app.schemas.optimizers import ParamGroupSpec
 from app.schemas.plain import to_plain
 from app.schemas.problems import ConfigError
-from app.schemas.registry import groups, options
 from tests.gate.conftest import Write, experiment, folder
+from tests.inspection.test_turning import NAMES, TASKS, check_turning, task_of
 
 __all__ = ["experiment", "folder"]  # fixtures
 
 WRONG = Path(__file__).parents[1] / "checks" / "wrong"
-
-SHIPPED = ["default", *experiment_names()]
-
-WORDS = [
-    "optimizer_spec=sgd",
-    "optimizer_spec=adagrad",
-    "optimizer_spec.lr=1e-4",
-    "optimizer_spec.params={.net:{lr:0.5},.head:{weight_decay:0.0}}",
-    "optimizer_spec.params={.net:{lr:0.25}}",
-    "optimizer_spec.paramwise.bias_decay=0.0",
-    "'optimizer_spec.paramwise.custom={.*.bias:{lr:2.0}}'",
-    "scheduler_spec=cosine_annealing",
-    "scheduler_spec=step",
-    "scheduler_spec={id:step,gamma:0.5}",
-    "scheduler_spec=sequential 'scheduler_spec.schedulers=[{id:linear},{id:step}]' scheduler_spec.milestones=[2]",
-    "scheduler_spec=sequential 'scheduler_spec.schedulers=[{id:step},{id:linear}]' scheduler_spec.milestones=[3]",
-    "module=digits/mlp",
-    "module=digits/mlp module.model_config.hidden_dims=[7]",
-    "module=digits/parts",
-    "module=digits/parts head=arcface",
-    "module=digits/parts backbone=conv neck=fpn module.model_config.neck.width=9",
-    "module.compute_loss_on_valid=true",
-    "trainer=debug",
-    "trainer=profile",
-    "trainer.max_epochs=33",
-    "trainer.devices=[0]",
-    "callbacks=[checkpoint]",
-    "callbacks=[]",
-    "callbacks=[early_stopping,checkpoint] callbacks.early_stopping.patience=9",
-    "'callbacks.mine={id:early_stopping,patience:4}'",
-    "callbacks.checkpoint.save_top_k=2",
-    "logger=[]",
-    "logger=[csv,tensorboard]",
-    "loss=[focal]",
-    "loss=[focal,cross_entropy] joint_loss.losses.focal.gamma=3.0",
-    "'joint_loss.losses.soft={id:cross_entropy,label_smoothing:0.2}'",
-    "metrics=[auroc]",
-    "'metrics.top3={id:accuracy,top_k:3}' 'metrics.top2={id:accuracy,top_k:2}'",
-    "'optimizers.a={parameters:[.head],optimizer_spec:{id:adam}}'",
-    "seed_params.seed=5",
-    "load_checkpoint.base_ckpt_path=some.ckpt",
-    "\"run_directory.root='my runs/\\${x}'\"",
-    "datamodule.train_val_split=[0.5,0.5]",
-    "datamodule.dataloader.num_workers=2 datamodule.dataloader.prefetch_factor=3",
-]
-"""What one might type; some of it does not go together."""
 
 
 def diff(names: list[str]) -> str:
@@ -80,63 +30,41 @@ def diff(names: list[str]) -> str:
     return f"{answer(names)}\n"
 
 
-def check_turning(before: Side, after: Side) -> list[str]:
-    """That the overrides give what they promise, and that none of them can be left out."""
-    wanted = after.config()
-    words = overrides_between(before, wanted)
-    assert before.config(words) == wanted
-    for place in range(len(words)):
-        try:
-            found = before.config(words[:place] + words[place + 1 :])
-        except ConfigError:
-            continue
-        assert found != wanted, f"{words[place]} can be left out"
-    return words
+@pytest.mark.parametrize("place", range(len(TASKS)))
+def test_between_experiments_of_two_tasks_it_is_told_what_to_type_instead(place: int) -> None:
+    before, after = (next(name for name in NAMES if task_of(name) == TASKS[at]) for at in (place - 1, place))
+    *differences, empty, why_not, with_words, words = answer([before, after]).splitlines()
+    assert f"task.name: str  {task_of(before)} → {task_of(after)}" in differences
+    assert not empty
+    assert why_not == (f"no overrides turn {before} into {after}: an experiment stays with its task, {task_of(before)}")
+    assert with_words == f"default becomes {after} with"
+    assert load_config(shlex.split(words)) == side(after).config()
 
 
-@pytest.mark.parametrize("name", SHIPPED)
-def test_an_experiment_becomes_any_other(name: str) -> None:
-    for other in SHIPPED:
-        assert bool(check_turning(side(name), side(other))) == (name != other)
+def test_from_another_task_to_the_default_there_is_nothing_to_type() -> None:
+    *_, empty, why_not = answer(["tabular/wine", "default"]).splitlines()
+    assert (empty, why_not) == (
+        "",
+        "no overrides turn tabular/wine into default: an experiment stays with its task, tabular",
+    )
 
 
-@pytest.mark.parametrize("group", list(groups))
-def test_every_option_can_be_put_in_and_taken_out(group: str) -> None:
-    inner = ["module=digits/parts"] if groups[group].path[0] == "module" and group != "module" else []
-    start = Side(name="start", words=tuple(inner))
-    tried = 0
-    for name in options[group]:
-        chosen = Side(name=name, words=(*inner, f"{group}={f'[{name}]' if groups[group].several else name}"))
-        try:
-            chosen.config()
-        except ConfigError:
-            continue  # for another task, or in need of values
-        tried += 1
-        there, back = check_turning(start, chosen), check_turning(chosen, start)
-        assert len(there) <= 2, there
-        assert len(back) <= 4, back
-    assert tried > 0
+def test_another_task_comes_first_and_brings_what_belongs_to_it() -> None:
+    for name, words in (
+        (
+            "tabular/diabetes",
+            "task=tabular table=diabetes 'module.model_config.hidden_dims=[32]' trainer.max_epochs=60",
+        ),
+        ("multi_head/weighted", "task=multi_head joint_loss.losses.digit_loss.weight=10.0"),
+        ("mnist/cnn", "task=mnist module=mnist/cnn 'augmentation=[random_affine]'"),
+    ):
+        assert diff([name]).splitlines()[-1].startswith(f"  {words}")
 
 
-@given(st.lists(st.sampled_from(WORDS), max_size=5), st.lists(st.sampled_from(WORDS), max_size=5), st.randoms())
-@settings(max_examples=20, deadline=None, derandomize=True, database=None)
-def test_any_config_becomes_any_other(before: list[str], after: list[str], chance: random.Random) -> None:
-    sides = []
-    for words in (before, after):
-        found = Side(name="x", words=tuple(word for text in words for word in shlex.split(text)))
-        try:
-            found.config()
-        except ConfigError:
-            found = side(chance.choice(SHIPPED))
-        sides.append(found)
-    check_turning(*sides)
-
-
-@pytest.mark.parametrize("words", WORDS)
-def test_each_of_the_words_comes_and_goes(words: str) -> None:
-    one, other = Side(name="x"), Side(name="y", words=tuple(shlex.split(words)))
-    assert bool(check_turning(one, other)) == (one.config() != other.config())
-    check_turning(other, one)
+def test_what_follows_from_another_table_is_not_to_be_typed() -> None:
+    assert diff(["tabular/diabetes trainer.max_epochs=20 optimizer_spec.weight_decay=0.01", "task=tabular"]).endswith(
+        " becomes task=tabular with\n  table=breast_cancer 'module.model_config.hidden_dims=[64]'\n"
+    )
 
 
 def test_what_differs_is_shown_with_its_type_and_what_to_type() -> None:
@@ -318,13 +246,6 @@ def test_a_stored_config_cannot_read_the_environment(tmp_path: Path) -> None:
     file.write_text(file.read_text().replace("root: runs", "root: ${oc.env:HOME}"))
     with pytest.raises(ConfigError, match="interpolations"):
         side(str(tmp_path))
-
-
-def test_what_overrides_cannot_say_is_said_plainly() -> None:
-    config = load_config()
-    config.optimizer_spec.params = {"a'b": ParamGroupSpec(lr=0.5)}
-    with pytest.raises(NoWayError, match=r"optimizer_spec\.params\[a'b\] cannot be written as an override"):
-        overrides_between(Side(name="default"), config)
 
 
 TEXTS = st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"]), max_size=12)

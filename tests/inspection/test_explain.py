@@ -143,3 +143,9 @@ def test_a_slip_of_the_finger_is_refused_with_what_was_meant(word: str, message:
 def test_one_thing_is_explained_at_a_time() -> None:
     with pytest.raises(ConfigError, match="one thing is explained at a time"):
         explain("trainer", "module")
+
+
+def test_an_option_that_parts_of_several_kinds_may_hold_is_named_once() -> None:
+    text = " ".join(answer(["augmentation.probability"]).split())
+    assert text.count("horizontal_flip") == 1
+    assert text.count("random_affine") == 1

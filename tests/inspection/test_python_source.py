@@ -16,16 +16,12 @@ from app.inspection.python_source import python_source
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
 from app.schemas.run import RunConfig
-from tests.gate.test_corpus import RIGHT, as_it_is, overrides_of
+from tests.choosing import UNINSTALLED, choosing
+from tests.gate.test_corpus import RIGHT, overrides_of
 
 ROOT = Path(__file__).parents[2]
 
-OPTIONS = [
-    as_it_is(group, name)
-    for group, named in options.items()
-    for name in named
-    if name not in ("timm", "multi", "embedding", "segmentation")
-]
+OPTIONS = [choosing(group, name) for group, named in options.items() for name in named if name not in UNINSTALLED]
 VALUES = [list(overrides_of(yaml.safe_load(text))) for text in RIGHT]
 
 
@@ -37,7 +33,7 @@ def right() -> list[Composed]:
 
 
 def composed_or_none(overrides: list[str]) -> Composed | None:
-    """Some options do not fit the default task as they are."""
+    """None for options that do not go together."""
     try:
         return compose(overrides)
     except ConfigError:

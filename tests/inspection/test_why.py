@@ -8,7 +8,8 @@ from app.checkpoints.contents import KEY, description
 from app.compose import compose
 from app.experiments import experiment_names
 from app.inspection.facts import ABSENT
-from app.inspection.origins import Origins, value_at
+from app.inspection.nested import value_at
+from app.inspection.origins import Origins
 from app.inspection.why import answer, leaves
 from app.schemas.plain import to_plain
 from app.schemas.presets import with_presets
@@ -98,12 +99,12 @@ def test_of_a_part_its_choice_and_its_changed_fields_are_told(recipe: str) -> No
 
 
 def test_a_group_is_told_where_its_choice_stands() -> None:
-    words = ["module=digits/parts", "head=arcface", "module.model_config.head.scale=8.0"]
+    words = ["module=parts", "head=arcface", "module.model_config.head.scale=8.0"]
     assert why("head", *words) == (
         "module.model_config.head: ArcFaceHeadConfig\n"
         "  module=digits/default  default option  app/schemas/run.py\n"
-        "  module=digits/parts  override  module=digits/parts\n"
-        "  head=linear  default option  app/tasks/digits/config.py\n"
+        "  module=parts  override  module=parts\n"
+        "  head=linear  default option  app/schemas/modules.py\n"
         "* head=arcface  override  head=arcface\n"
         "\n"
         "  num_classes  ${task.num_classes}  preset of head=arcface  app/schemas/parts/heads.py\n"
@@ -208,10 +209,69 @@ def test_without_a_path_all_that_is_no_default_is_told() -> None:
     assert "\n  optimizer_spec.lr  0.5  override  optimizer_spec.lr=0.5\n" in text
 
 
+def test_what_a_schema_fills_in_is_the_last_step() -> None:
+    assert why("task.input_shape", "experiment=tabular/wine") == (
+        "task.input_shape = [13]\n"
+        "  task=digits  default option  app/schemas/run.py\n"
+        "  task=tabular  experiment tabular/wine  app/tasks/tabular/experiments/wine.yaml\n"
+        "  null  preset of task=tabular  app/tasks/tabular/config.py\n"
+        "* [13]  filled in by TabularTaskConfig  app/tasks/tabular/config.py\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "steps"),
+    [
+        (["table", "task=tabular"], ["* table=breast_cancer  default option  app/tasks/tabular/config.py"]),
+        (
+            ["table", "experiment=tabular/wine"],
+            [
+                "  table=breast_cancer  default option  app/tasks/tabular/config.py",
+                "* table=wine  experiment tabular/wine  app/tasks/tabular/experiments/wine.yaml:5:5",
+            ],
+        ),
+        (["augmentation"], ["* augmentation=[random_affine]  default option  app/tasks/digits/config.py"]),
+        (
+            ["augmentation", "experiment=digits/mlp"],
+            [
+                "  augmentation=[random_affine]  default option  app/tasks/digits/config.py",
+                "* augmentation=[]  experiment digits/mlp  app/tasks/digits/experiments/mlp.yaml:6:5",
+            ],
+        ),
+        (["loss", "experiment=tabular/diabetes"], ["* loss=[mse]  default option  app/schemas/task.py"]),
+        (
+            ["joint_loss.losses.digit_loss.weight", "experiment=multi_head/weighted"],
+            [
+                "  loss=[cross_entropy]  default option  app/tasks/multi_head/config.py",
+                "  1.0  default of CrossEntropyConfig  app/schemas/losses/loss.py",
+                "* 10.0  experiment multi_head/weighted  app/tasks/multi_head/experiments/weighted.yaml:6:18",
+            ],
+        ),
+        (
+            ["joint_loss.losses.digit_loss.mapping.input", "task=multi_head"],
+            ["* digit_logits  default losses of PartsHeadsModuleConfig  app/tasks/multi_head/config.py"],
+        ),
+    ],
+    ids=lambda words: " ".join(words) if len(words[0].split()) == 1 else "",
+)
+def test_defaults_of_parts_of_parts_are_told(words: list[str], steps: list[str]) -> None:
+    told = [line for line in why(*words).splitlines()[1:] if line and not line.startswith(("   ", "  defaults"))]
+    marked = next(place for place, line in enumerate(told) if line.startswith("*"))
+    assert told[: marked + 1][-len(steps) :] == steps
+
+
+def test_an_experiment_that_only_chooses_sets_no_value() -> None:
+    assert why("trainer.max_epochs", "experiment=retrieval/triplet") == (
+        "trainer.max_epochs = 20\n"
+        "  trainer=default  default option  app/schemas/run.py\n"
+        "* 20  default of TrainerConfig  app/schemas/trainer.py\n"
+    )
+
+
 CONFIGS = [
     [],
     *([f"experiment={name}"] for name in experiment_names()),
-    ["module=digits/parts", "neck=fpn", "trainer=debug", "loss=[focal]", "callbacks=[early_stopping,checkpoint]"],
+    ["module=parts", "neck=fpn", "trainer=debug", "loss=[focal]", "callbacks=[early_stopping,checkpoint]"],
     ["optimizers.a={parameters: [.net], optimizer_spec: {id: adam}}", "optimizer_spec.params={.net: {lr: 0.1}}"],
     [
         "scheduler_spec=sequential",
@@ -230,7 +290,10 @@ def test_the_last_step_of_every_value_is_what_holds(words: list[str]) -> None:
     plain = to_plain(composed.config)
     places: list[str] = []
     for path in leaves(composed.config, ()):
-        *_, last = origins.of(path)
+        *before, last = origins.of(path)
+        if last.kind == "filled":  # in place of what was written
+            assert value_at(plain, path) == last.value != before[-1].value == value_at(written, path), dotted(path)
+            continue
         if last.kind == "choice":  # none chosen, or several of which none is there
             assert value_at(plain, path) in (None, {}), dotted(path)
             continue
