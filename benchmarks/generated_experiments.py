@@ -32,7 +32,7 @@ _MODULES: Final[Mapping[str, Callable[[random.Random], Values]]] = {
         "channels": [draw.choice([8, 16, 24]) * 2**block for block in range(draw.randint(1, 3))],
         "dropout": draw.choice([0.1, 0.3, 0.4]),
     },
-    "digits/mlp": lambda draw: {
+    "mlp": lambda draw: {
         "hidden_dims": [draw.choice([32, 64, 96]) for _ in range(draw.randint(1, 4))],
         "dropout": draw.choice([0.05, 0.2, 0.3]),
     },
@@ -92,7 +92,10 @@ def _experiment(draw: random.Random) -> Values:
         "joint_loss": {"losses": _losses(draw)},
         "trainer": {"max_epochs": draw.randint(21, 40), "gradient_clip_val": draw.choice([0.5, 1.0])},
         "datamodule": {
-            "augmentation": {"max_rotation": draw.choice([5.0, 10.0, 15.0]), "noise": draw.choice([0.05, 0.1])}
+            "augmentations": {
+                "random_affine": {"max_rotation": draw.choice([5.0, 10.0, 15.0])},
+                "noise": {"id": "gaussian_noise", "deviation": draw.choice([0.05, 0.1])},
+            }
         },
     }
     if optimizer != "adamw":

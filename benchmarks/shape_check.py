@@ -22,7 +22,7 @@ PARAMETERS: Final = 1_000_000_000
 
 def main() -> int:
     """Check one config in a process of its own."""
-    config = load_config(["module=digits/mlp", "module.model_config.hidden_dims=[16384,16384,16384,16384,16384]"])
+    config = load_config(["module=mlp", "module.model_config.hidden_dims=[16384,16384,16384,16384,16384]"])
     report, seconds = ShapeReport(), float("inf")
     for _ in range(ROUNDS):
         start = time.perf_counter()

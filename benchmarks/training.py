@@ -42,14 +42,14 @@ RUN: Final = [
     "callbacks=[]",
     "logger=[]",
     "datamodule.dataloader.batch_size=32",
-    "datamodule.augmentation={max_rotation:0.0,max_shift:0.0,max_scale:0.0}",
+    "augmentation=[]",
 ]
 
 CASES: Final = {
     "one loss": [],
     "joint loss of two": ["loss=[cross_entropy,multi_margin]", "joint_loss.losses.multi_margin.weight=0.5"],
 }
-MODULES: Final = ("digits/mlp", "digits/cnn")
+MODULES: Final = ("mlp", "digits/cnn")
 
 
 class HandWritten(LightningModule):

@@ -1,6 +1,6 @@
 """From the callbacks' configs to Lightning callbacks."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -15,6 +15,7 @@ from app.builders.targets import keyword_arguments, live_class
 from app.schemas.callbacks import (
     CallbackConfig,
     CheckpointConfig,
+    ExportBestConfig,
     GradientAccumulationConfig,
     ProgressBarConfig,
     PruningConfig,
@@ -25,20 +26,26 @@ from app.schemas.callbacks import (
 )
 from app.schemas.registry import leaf_fields
 
+Describe = Callable[[], Mapping[str, Any]]
+"""What the files of a run say of it, as `app.checkpoints.contents.description` makes it."""
 
-def build_callbacks(configs: Mapping[str, CallbackConfig], *, run_directory: Path) -> list[Callback]:
+
+def build_callbacks(
+    configs: Mapping[str, CallbackConfig], *, run_directory: Path, describe: Describe = dict
+) -> list[Callback]:
     """The callbacks, in the order in which they were chosen.
 
     Files go below `run_directory`, unless a config names an absolute path. Nothing is created on disk.
     """
-    return [_build(config, run_directory) for config in configs.values()]
+    return [_build(config, run_directory, describe) for config in configs.values()]
 
 
-def _build(config: CallbackConfig, run_directory: Path) -> Callback:
-    return cast(Callback, live_class(config)(**keyword_arguments(config) | _live_arguments(config, run_directory)))
+def _build(config: CallbackConfig, run_directory: Path, describe: Describe) -> Callback:
+    live = _live_arguments(config, run_directory, describe)
+    return cast(Callback, live_class(config)(**keyword_arguments(config) | live))
 
 
-def _live_arguments(config: CallbackConfig, run_directory: Path) -> dict[str, Any]:
+def _live_arguments(config: CallbackConfig, run_directory: Path, describe: Describe) -> dict[str, Any]:
     """The arguments that differ from the config's fields."""
     match config:
         case CheckpointConfig():
@@ -48,6 +55,8 @@ def _live_arguments(config: CallbackConfig, run_directory: Path) -> dict[str, An
                 "mode": config.mode or "min",
                 "train_time_interval": _as_timedelta(config.train_time_interval),
             }
+        case ExportBestConfig():
+            return {"folder": run_directory, "describe": describe}
         case SpikeDetectionConfig():
             path = _below(run_directory, config.exclude_batches_path or "skip_batches.json")
             return {"exclude_batches_path": path}

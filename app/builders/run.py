@@ -73,7 +73,11 @@ def build_run(
         without=frozenset(DONE_BY_THE_MODULE if config.optimizers else ()),
         callbacks=[
             record,
-            *build_callbacks(config.callbacks, run_directory=run_directory),
+            *build_callbacks(
+                config.callbacks,
+                run_directory=run_directory,
+                describe=lambda: description(config, overrides=overrides),
+            ),
             *safety_callbacks(stop),
         ],
         loggers=loggers,

@@ -12,6 +12,7 @@ from lightning.pytorch.callbacks import Callback, Checkpoint, ModelSummary, Prog
 from lightning.pytorch.loggers import Logger
 
 from app.builders.checkpointing import checkpoint_io
+from app.builders.no_profiler import NoProfiler
 from app.builders.targets import keyword_arguments
 from app.schemas.trainer import TrainerConfig
 
@@ -67,6 +68,8 @@ def build_trainer(
     for switch, kind in _SWITCHES.items():
         chosen = getattr(config, switch)
         arguments[switch] = any(isinstance(callback, kind) for callback in callbacks) if chosen is None else chosen
+    if config.profiler is None and not config.barebones:  # which takes none at all
+        arguments["profiler"] = NoProfiler()
     return Trainer(
         **arguments,
         devices=list(config.devices) if isinstance(config.devices, tuple) else config.devices,

@@ -10,17 +10,25 @@ from types import CodeType, FunctionType
 
 from torch import Tensor
 from torchmetrics import Metric
+from torchmetrics.classification import MulticlassStatScores
 
 from app.metrics.named_metric import NamedMetric
 from app.metrics.update_counts import num_updates, set_num_updates
 
 
 def shared_updates(metrics: Mapping[str, NamedMetric]) -> list[tuple[str, ...]]:
-    """The names of the metrics in groups that have the same state after the same batches."""
-    groups: dict[Hashable, list[str]] = {}
+    """The names of the metrics in groups that have the same state after the same batches, or can be told from it.
+
+    The first of each group is the one to update. What is counted over all classes together is the sum of what is
+    counted for each, so that one which counts them apart serves both.
+    """
+    apart: dict[Hashable, list[str]] = {}
+    together: dict[Hashable, list[str]] = {}
     for name, named in metrics.items():
-        groups.setdefault(_what_is_counted(name, named), []).append(name)
-    return [tuple(names) for names in groups.values()]
+        kind = together if _sums_classes(named.metric) else apart
+        kind.setdefault(_what_is_counted(name, named), []).append(name)
+    groups = {key: [*names, *together.pop(key, [])] for key, names in apart.items()}
+    return [tuple(names) for names in (*groups.values(), *together.values())]
 
 
 def share_state(source: Metric, target: Metric) -> None:
@@ -28,6 +36,11 @@ def share_state(source: Metric, target: Metric) -> None:
     for name, value in source.metric_state.items():
         setattr(target, name, value)
     set_num_updates(target, num_updates(source))
+
+
+def counts_classes(metric: Metric) -> bool:
+    """Whether it counts right and wrong ones of several classes; the sums of these say all that `micro` counts."""
+    return isinstance(metric, MulticlassStatScores) and metric.top_k == 1 and str(metric.multidim_average) == "global"
 
 
 def _what_is_counted(name: str, named: NamedMetric) -> Hashable:
@@ -49,8 +62,11 @@ def _what_is_counted(name: str, named: NamedMetric) -> Hashable:
                 if read not in functions:
                     waiting.append(read)
             elif hasattr(metric, read) and read not in metric.metric_state:
-                settings[read] = _comparable(_as_counted(read, getattr(metric, read)))
-    layout = tuple((state, isinstance(value, Tensor) and tuple(value.shape)) for state, value in _defaults(metric))
+                settings[read] = _comparable(_as_counted(read, metric))
+    layout = tuple(
+        (state, isinstance(value, Tensor) and (counts_classes(metric) or tuple(value.shape)))
+        for state, value in _defaults(metric)
+    )
     return (
         frozenset(named.inputs.items()),
         frozenset(functions.items()),
@@ -59,9 +75,17 @@ def _what_is_counted(name: str, named: NamedMetric) -> Hashable:
     )
 
 
-def _as_counted(setting: str, value: object) -> object:
-    """Averages are taken at the end, except that `micro` has no need to count the classes apart."""
-    return value == "micro" if setting == "average" else value
+def _as_counted(setting: str, metric: Metric) -> object:
+    """Averages are taken at the end, except that `micro` may have counted the classes together."""
+    value = getattr(metric, setting)
+    if setting != "average":
+        return value
+    return value == "micro" and not counts_classes(metric)
+
+
+def _sums_classes(metric: Metric) -> bool:
+    """Whether it counts them together."""
+    return counts_classes(metric) and getattr(metric, "average", None) == "micro"
 
 
 def _names(code: CodeType) -> Iterator[str]:

@@ -10,12 +10,13 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from app.metrics.distributed import prepare_to_sync
+from app.metrics.gathered_batches import GatheredBatches
 from app.metrics.named_metric import NamedMetric
 from app.metrics.sharing import share_state, shared_updates
 from app.metrics.tables import table_of
 from app.metrics.update_counts import num_updates, set_num_updates
 from app.schemas.outputs import MissingOutputError
-from app.schemas.phases import Phase
+from app.schemas.phases import Phase, log_prefix
 from app.schemas.problems import AppError
 
 
@@ -36,10 +37,11 @@ class SplitMetrics(nn.Module):
     """Updated at every step, computed and reset at the epoch's end.
 
     A step does not wait for the device, as far as the metrics themselves do not. Metrics that count the same are
-    updated once. Under several processes the values are those of all processes' batches together, on each of them; so
-    all of them must compute at the same time.
+    updated once, and with several small batches at a time. Under several processes the values are those of all
+    processes' batches together, on each of them; so all of them must compute at the same time.
 
-    With several dataloaders each has values of its own, under `<split>/<dataloader>/<name>`.
+    With several dataloaders each has values of its own, under `<split>/<dataloader>/<name>`; one without a name, the
+    split's own, has them under `<split>/<name>`.
     """
 
     def __init__(
@@ -52,12 +54,13 @@ class SplitMetrics(nn.Module):
 
     def name_dataloaders(self, names: Sequence[str]) -> None:
         """Tell the split's dataloaders apart from now on, if there are several; what was gathered is forgotten."""
-        prefixes = [f"{self.split}/{name}" for name in names] if len(names) > 1 else [self.split]
+        prefixes = [log_prefix(self.split, name) for name in names] if len(names) > 1 else [log_prefix(self.split)]
         parts = [cast(_Part, part) for part in self._parts]
         if prefixes == [part.prefix for part in parts]:
             return
         parts[0].reset()
-        self._parts = nn.ModuleList([parts[0], *(copy.deepcopy(parts[0]) for _ in prefixes[1:])])
+        # Lightning sets modules back to training after a validation only if they were there before it, and warns.
+        self._parts = nn.ModuleList([parts[0], *(copy.deepcopy(parts[0]).train() for _ in prefixes[1:])])
         for prefix, part in zip(prefixes, self._parts, strict=True):
             cast(_Part, part).prefix = prefix
 
@@ -115,7 +118,9 @@ class _Part(nn.Module):
         self._losses = nn.ModuleList()
         self._loss_by_name: dict[str, Metric] = {}
         self._groups = shared_updates(metrics)
-        self._updates = [(group[0], metrics[group[0]].metric, metrics[group[0]].inputs) for group in self._groups]
+        self._updates = [
+            (group[0], GatheredBatches(metrics[group[0]].metric), metrics[group[0]].inputs) for group in self._groups
+        ]
         # Moved along with the module, it knows the device on a process that has seen no batch.
         self.register_buffer("_anchor", torch.empty(0), persistent=False)
 
@@ -123,14 +128,14 @@ class _Part(nn.Module):
         for name, loss in losses.items():
             self._loss(name).update(loss.detach(), batch_size)
         detached: dict[str, Tensor] = {}
-        for name, metric, inputs in self._updates:
+        for name, batches, inputs in self._updates:
             for output in inputs.values():
                 if output not in detached:
                     if output not in outputs:
                         raise MissingOutputError(f"metrics.{name}", output, outputs)
                     detached[output] = outputs[output].detach()
             try:
-                metric.update(**{argument: detached[output] for argument, output in inputs.items()})
+                batches.add({argument: detached[output] for argument, output in inputs.items()})
             except Exception as error:
                 given = {argument: f"{output} {_described(detached[output])}" for argument, output in inputs.items()}
                 error.add_note(f"metrics.{name} was given {', '.join(f'{a}={o}' for a, o in given.items())}")
@@ -152,21 +157,24 @@ class _Part(nn.Module):
             yield f"{self.prefix}/{name}", table_of(value, self._named[name].table)
 
     def reset(self) -> None:
+        for _, batches, _ in self._updates:
+            batches.forget()
         for metric in (*self._metrics, *self._losses):
             cast(Metric, metric).reset()
 
     def state(self) -> dict[str, Any]:
+        self._take_in()
         return {
             "losses": {name: _state(loss) for name, loss in self._loss_by_name.items()},
-            "metrics": {name: _state(metric) for name, metric, _ in self._updates},
+            "metrics": {name: _state(batches.metric) for name, batches, _ in self._updates},
         }
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         for name, kept in state["losses"].items():
             _load_state(self._loss(name), kept)
-        for name, metric, _ in self._updates:
+        for name, batches, _ in self._updates:
             if name in state["metrics"]:
-                _load_state(metric, state["metrics"][name])
+                _load_state(batches.metric, state["metrics"][name])
 
     def _loss(self, name: str) -> Metric:
         if name not in self._loss_by_name:
@@ -176,6 +184,7 @@ class _Part(nn.Module):
 
     def _gathered(self, metrics: Mapping[str, Metric], *, may_be_new: bool = False) -> Iterator[tuple[str, Any]]:
         """The values of those that any process has updated, of the batches of all processes."""
+        self._take_in()
         self._share()
         for name in prepare_to_sync(metrics, self._anchor.device):
             assert name in metrics or may_be_new, f"only some processes have the metric {name}"
@@ -184,6 +193,10 @@ class _Part(nn.Module):
                 # It is asked for though this process has seen no batch, since others have.
                 warnings.filterwarnings("ignore", "The ``compute`` method of metric")
                 yield name, metric.compute()
+
+    def _take_in(self) -> None:
+        for _, batches, _ in self._updates:
+            batches.take_in()
 
     def _share(self) -> None:
         for leader, *others in self._groups:

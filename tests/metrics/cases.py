@@ -74,6 +74,9 @@ OTHER_VALUES: Final[Mapping[str, tuple[Any, ...]]] = {
     "task": ("equal_opportunity",),
     "nan_strategy": ("error", 0.5),
     "window": (2,),
+    "k": (3,),
+    "distance": ("euclidean",),
+    "max_detections": (1,),
 }
 """Values other than the default, by field."""
 
@@ -158,6 +161,8 @@ def starts(name: str) -> Iterator[dict[str, Any]]:
         yield {"num_classes": NUM_CLASSES, "mapping": {"target": "mask_target"}}
     elif name.startswith("retrieval"):
         yield {"mapping": {"target": "relevance"}}
+    elif "embedding" in cast(Any, options["metrics"][name].schema).arguments:
+        yield {"mapping": {"target": "multiclass_target"}}
     elif name == "continuous_ranked_probability_score":
         yield {"mapping": {"preds": "ensemble"}}
     elif name in ("kl_divergence", "jensen_shannon_divergence"):
@@ -192,7 +197,7 @@ def step_outputs(size: int, generator: Generator) -> dict[str, Tensor]:
     target = rand()
     binary_target, multiclass_target, multilabel_target = integers(2), integers(NUM_CLASSES), integers(2, NUM_CLASSES)
     relevance = integers(2)
-    return {
+    outputs = {
         "binary": rand(),
         "binary_target": binary_target,
         "binary_target_unknown": _partly_unknown(binary_target),
@@ -218,6 +223,25 @@ def step_outputs(size: int, generator: Generator) -> dict[str, Tensor]:
         "relevance_unknown": _partly_unknown(relevance),
         "indexes": torch.arange(size) // 4,
         "value": rand(),
+        "is_query": torch.arange(size) % 2 == 0,
+    }
+    # Of what is there already, so that whatever else is drawn stays as it was.
+    embedding = torch.stack([outputs[name] - 0.5 for name in ("binary", "scores", "value")], dim=1)
+    return {**outputs, "embedding": embedding, **_boxes(outputs)}
+
+
+def _boxes(outputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Two true boxes in each image, of which some images have one, and those found near them."""
+    corners = torch.stack([outputs["pair"], outputs["pair_target"]], dim=1)
+    boxes = torch.cat([corners, corners + 1], dim=-1)
+    labels = torch.stack([outputs["multiclass_target"], outputs["binary_target"] - 1], dim=1)
+    sure = torch.stack([outputs["scores"], outputs["value"]], dim=1)
+    return {
+        "boxes": boxes,
+        "labels": labels,
+        "detected_boxes": boxes + 0.3 * sure[..., None],
+        "detected_scores": sure,
+        "detected_labels": labels.where(sure > 0.2, 1),
     }
 
 

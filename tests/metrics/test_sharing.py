@@ -23,7 +23,7 @@ from tests.metrics.cases import batches, every_case
 
 def test_metrics_of_the_same_counts_share_an_update() -> None:
     configs: dict[str, MetricConfig] = {
-        "accuracy": AccuracyConfig(task="multiclass", num_classes=3),
+        "accuracy": AccuracyConfig(task="multiclass", num_classes=3, average="micro"),
         "top_2": AccuracyConfig(task="multiclass", num_classes=3, top_k=2),
         "precision": PrecisionConfig(task="multiclass", num_classes=3, average="macro"),
         "f1": F1Config(task="multiclass", num_classes=3, average="none"),
@@ -42,9 +42,8 @@ def test_metrics_of_the_same_counts_share_an_update() -> None:
 
     assert sorted(groups) == sorted(
         [
-            ("accuracy",),
             ("top_2",),
-            ("precision", "f1"),
+            ("precision", "f1", "accuracy"),
             ("other_head",),
             ("confusion", "shares", "kappa"),
             ("iou",),
