@@ -1,21 +1,25 @@
-"""What `app predict` writes: which of a module's outputs, and into what kind of file."""
+"""What `app predict` looks at and writes: the samples, which of a module's outputs, and into what kind of file."""
 
 from collections.abc import Iterator
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
 from app.schemas.codes import Code
-from app.schemas.constraints import NonEmptyText
-from app.schemas.loggers import missing_extra
+from app.schemas.constraints import FileName, NonEmptyText, NonNegativeInt
+from app.schemas.problems import missing_extra, one_of
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
 
 
 @schema
 class PredictionsConfig:
-    """The file of predictions in the run directory: a row for each sample, in the order of the predict split."""
+    """The file of predictions in the run directory: a row for each sample, in the order that they are read in."""
+
+    inputs: tuple[NonEmptyText, ...] = ()
+    """Files to predict instead of the task's predict split, or folders of them; none for the predict split."""
 
     format: Literal["csv", "parquet", "npz"] = "csv"
     """Kind of file; outputs of more than two dimensions, such as masks, go into an `.npz` file beside it."""
@@ -23,14 +27,18 @@ class PredictionsConfig:
     outputs: Annotated[tuple[NonEmptyText, ...], MinLen(1)] | None = None
     """Names to write: the module's outputs, and `class` for what they decide on; null for all but bare `logits`."""
 
-    file: NonEmptyText = "predictions"
+    file: FileName = "predictions"
     """Name of the file, without its ending."""
 
-    @rule("file")
-    def name_is_one(self) -> Iterator[Finding]:
-        """The run directory says where; `..` would lead out of it."""
-        if {"/", "\\"} & set(self.file) or self.file in (".", ".."):
-            yield "file", f"expected a file's name without folders, found {self.file!r}"
+    num_pictured: NonNegativeInt = 16
+    """The first so many samples are drawn with what is predicted of them, into a `.png`, if they are images."""
+
+    @rule("inputs")
+    def inputs_are_there(self) -> Iterator[Finding]:
+        """Found out before the weights are read."""
+        for place, name in enumerate(self.inputs):
+            if not Path(name).exists():
+                yield ("inputs", place), f"there is no file or folder {name!r}"
 
     @rule("outputs")
     def outputs_are_named_once(self) -> Iterator[Finding]:
@@ -44,3 +52,25 @@ class PredictionsConfig:
         """Predictions that cannot be written must not be made."""
         if self.format == "parquet" and find_spec("pyarrow") is None:
             yield "format", missing_extra("PyArrow", "parquet")
+
+    def input_files(self, endings: tuple[str, ...]) -> list[Path]:
+        """The files that `inputs` names; of a folder those with one of the endings, by name."""
+        found = [Path(name) for name in self.inputs]
+        return [file for path in found for file in (_files_in(path, endings) if path.is_dir() else [path])]
+
+    def unread_inputs(self, endings: tuple[str, ...]) -> Iterator[Finding]:
+        """What a task whose files have these endings cannot read."""
+        if self.inputs and not endings:
+            yield "inputs", "this task reads no files; leave it out to predict the task's predict split"
+            return
+        for place, name in enumerate(self.inputs):
+            path = Path(name)
+            if path.is_dir() and not _files_in(path, endings):
+                yield ("inputs", place), f"there is no file that ends in {one_of(endings)} in {name!r}"
+            elif path.is_file() and not path.name.lower().endswith(endings):
+                yield ("inputs", place), f"expected a file that ends in {one_of(endings)}, found {name!r}"
+
+
+def _files_in(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    shown = (file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    return sorted(file for file in shown if file.name.lower().endswith(endings))

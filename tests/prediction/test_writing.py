@@ -13,7 +13,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
 from app.builders.run import Run
-from app.predictions import decided, write_predictions
+from app.prediction.decisions import decided
+from app.prediction.writing import PredictionWriter, write_predictions
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import AppError, ConfigError
 from app.schemas.task import TaskKind
@@ -46,7 +47,12 @@ def scores(logits: Tensor) -> dict[str, Tensor]:
 
 
 def predicted(
-    folder: Path, step: Step = scores, kind: TaskKind = "multiclass", loaders: int = 1, **config: Any
+    folder: Path,
+    step: Step = scores,
+    kind: TaskKind = "multiclass",
+    loaders: int = 1,
+    dataset_names: tuple[str, ...] = (),
+    **config: Any,
 ) -> dict[str, Any]:
     trainer = Trainer(
         accelerator="cpu",
@@ -57,7 +63,7 @@ def predicted(
         default_root_dir=folder,
     )
     run = Run(trainer=trainer, module=Predicting(step), datamodule=Rows(loaders))
-    return write_predictions(run, PredictionsConfig(**config), kind=kind, folder=folder)
+    return write_predictions(run, PredictionsConfig(**config), kind=kind, folder=folder, dataset_names=dataset_names)
 
 
 def rows(file: Path) -> list[dict[str, str]]:
@@ -169,8 +175,13 @@ def test_names_of_samples_are_written_as_they_are(tmp_path: Path) -> None:
 def test_several_dataloaders_are_told_apart(tmp_path: Path) -> None:
     assert predicted(tmp_path, loaders=2)["samples"] == 20
     found = rows(tmp_path / "predictions.csv")
-    places = [(int(row["dataloader"]), int(row["index"])) for row in found]
-    assert places == [(loader, index) for loader in range(2) for index in range(10)]
+    places = [(row["dataset"], int(row["index"])) for row in found]
+    assert places == [(loader, index) for loader in "01" for index in range(10)]
+
+
+def test_datasets_go_by_their_names(tmp_path: Path) -> None:
+    predicted(tmp_path, loaders=2, dataset_names=("", "noisy"))
+    assert [row["dataset"] for row in rows(tmp_path / "predictions.csv")] == ["predict"] * 10 + ["noisy"] * 10
 
 
 def test_half_precision_and_truth_values_are_written_as_numbers(tmp_path: Path) -> None:
@@ -246,3 +257,16 @@ def test_a_file_s_name_does_not_lead_out_of_the_run_directory(name: str) -> None
 def test_an_output_is_named_once() -> None:
     with pytest.raises(ConfigError, match=r"outputs\[1\]: names class twice"):
         PredictionsConfig(outputs=("class", "class"))
+
+
+def test_classes_that_have_names_are_labelled(tmp_path: Path) -> None:
+    names = ("cat", "dog", "owl")
+    writer = PredictionWriter(tmp_path, PredictionsConfig(), kind="multiclass", class_names=lambda: names)
+    trainer = Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, default_root_dir=tmp_path)
+    trainer.callbacks.append(writer)  # type: ignore[attr-defined]  # set by a connector
+    trainer.predict(Predicting(scores), datamodule=Rows(), return_predictions=False)
+    writer.finish()
+
+    found = rows(tmp_path / "predictions.csv")
+    assert [row["label"] for row in found] == [names[int(row["class"])] for row in found]
+    assert list(found[0])[:3] == ["index", "class", "label"]

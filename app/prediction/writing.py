@@ -1,8 +1,8 @@
 """Predictions on their way from a module's `predict_step` into files: which outputs, in which columns."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import numpy as np
 import torch
@@ -12,54 +12,91 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.builders.run import Run
-from app.prediction_files import ArraysFile, CsvFile, ParquetFile, PredictionFile
+from app.prediction.decisions import CLASS, LABEL, decided, ids_of
+from app.prediction.files import ArraysFile, CsvFile, ParquetFile, PredictionFile
+from app.prediction.picture import PredictionPicture
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean
 from app.schemas.task import TaskKind
-
-CLASS: Final = "class"
-"""What a module's scores decide on, beside the outputs under their own names."""
+from app.tasks.shared.datamodule import BaseDataModule
 
 _ENDINGS: Final[Mapping[str, type[PredictionFile]]] = {"csv": CsvFile, "parquet": ParquetFile, "npz": ArraysFile}
 
 
-def write_predictions(run: Run, config: PredictionsConfig, *, kind: TaskKind, folder: Path) -> dict[str, Any]:
-    """Predict the whole predict split with the module as it is, and write what comes out into `folder`.
+def write_predictions(
+    run: Run,
+    config: PredictionsConfig,
+    *,
+    kind: TaskKind,
+    folder: Path,
+    files: Sequence[Path] = (),
+    dataset_names: Sequence[str] = (),
+) -> dict[str, Any]:
+    """Predict with the module as it is, and write what comes out into `folder`.
 
     The trainer must use one device: several would each write a share of the samples.
 
+    Args:
+        run: The run, whose datamodule reads the samples.
+        config: What to write.
+        kind: The task's, which says what scores decide on.
+        folder: Where to write.
+        files: What to predict instead of the whole predict split.
+        dataset_names: The names of the predict split's datasets, where it has several.
+
     Returns:
-        For the run's result: the `files`, as paths, and the number of `samples`.
+        For the run's result: the files of `predictions`, as paths, and the number of `samples`.
 
     Raises:
         ConfigError: when an output is asked for that the module does not have.
-        AppError: when `predict_step` gives something else than named outputs, one row for each sample.
+        AppError: when a file cannot be read, or `predict_step` gives something else than named outputs, one row for
+            each sample.
     """
     assert run.trainer.world_size == 1, "predictions are written by one process"
-    writer = PredictionWriter(folder, config, kind=kind)
-    run.trainer.callbacks.append(writer)  # type: ignore[attr-defined]  # set by a connector
+    datamodule = cast(BaseDataModule[Any, Any], run.datamodule)
+    # Known once the data is there, or the checkpoint has said what was learnt from it.
+    class_names = getattr(datamodule, "class_names", tuple)
+    writer = PredictionWriter(folder, config, kind=kind, dataset_names=dataset_names, class_names=class_names)
+    picture = PredictionPicture(folder / f"{config.file}.png", config.num_pictured, kind=kind)
+    callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
+    callbacks += [writer, picture]
+    samples: dict[str, Any] = (
+        {"dataloaders": datamodule.inputs_dataloader(files)} if files else {"datamodule": datamodule}
+    )
     try:
-        run.trainer.predict(model=run.module, datamodule=run.datamodule, return_predictions=False)
-        files = writer.finish()
+        run.trainer.predict(run.module, **samples, return_predictions=False)
+        written = [*writer.finish(), *picture.finish()]
     finally:
-        run.trainer.callbacks.remove(writer)  # type: ignore[attr-defined]  # set by a connector
+        callbacks.remove(writer)
+        callbacks.remove(picture)
         writer.discard()
-    return {"predictions": [str(file) for file in files], "samples": writer.samples}
+    return {"predictions": [str(file) for file in written], "samples": writer.samples}
 
 
 class PredictionWriter(Callback):
     """Writes each batch of predictions as it is made, so that memory holds one batch at a time.
 
-    The columns are `index`, the sample's place in the predict split (after `dataloader`, if there are several);
-    `class`; and the outputs: `name` where a sample has one value, `name_0`, `name_1`, … where it has several. Outputs
-    of more dimensions go into the `.npz` file, as arrays.
+    The columns are `index`, the sample's place in its dataset (after the `dataset`, if there are several); its `id`, if
+    the dataset names its samples; `class`, and its `label` if the task names its classes; and the outputs: `name` where
+    a sample has one value, `name_0`, `name_1`, … where it has several. Outputs of more dimensions go into the `.npz`
+    file, as arrays.
 
-    For `class` see `decided`.
+    For `class` see `app.prediction.decisions.decided`.
     """
 
-    def __init__(self, folder: Path, config: PredictionsConfig, *, kind: TaskKind) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        config: PredictionsConfig,
+        *,
+        kind: TaskKind,
+        dataset_names: Sequence[str] = (),
+        class_names: Callable[[], Sequence[str]] = tuple,
+    ) -> None:
         self.config = config
         self.kind: TaskKind = kind
+        self.dataset_names = dataset_names
+        self.class_names = class_names
         self.samples = 0
         ending = config.format
         self._table = _ENDINGS[ending](folder / f"{config.file}.{ending}")
@@ -84,7 +121,11 @@ class PredictionWriter(Callback):
         self.samples += size
         place: dict[str, NDArray[Any]] = {"index": np.arange(begin, begin + size)}
         if len(trainer.num_predict_batches) > 1:
-            place = {"dataloader": np.full(size, dataloader_idx), **place}
+            place = {"dataset": np.full(size, self._dataset_name(dataloader_idx)), **place}
+        of_each = [ids_of(trainer, number) for number in range(len(trainer.num_predict_batches))]
+        if any(ids is not None for ids in of_each):  # one file has one set of columns
+            ids = of_each[dataloader_idx]
+            place["id"] = np.asarray([""] * size if ids is None else ids[begin : begin + size], dtype=str)
         arrays = {name: value for name, value in chosen.items() if value.ndim > 2 or self._table is self._arrays}
         columns = {
             column: values
@@ -111,16 +152,26 @@ class PredictionWriter(Callback):
             file.discard()
         self._used = {}
 
+    def _dataset_name(self, dataloader_idx: int) -> str:
+        """What a dataset is called: the split's own by the split, and those of a foreign datamodule by number."""
+        named = len(self.dataset_names) > dataloader_idx
+        return (self.dataset_names[dataloader_idx] or "predict") if named else str(dataloader_idx)
+
     def _write(self, file: PredictionFile, columns: Mapping[str, NDArray[Any]]) -> None:
         self._used[file] = None
         file.write(columns)
 
+    def _labels(self, classes: Tensor) -> dict[str, list[str]]:
+        """What the classes of whole samples are called."""
+        names = self.class_names() if classes.ndim == 1 else ()
+        return {LABEL: [names[number] for number in classes.tolist()]} if names else {}
+
     def _chosen(self, outputs: Mapping[str, Tensor | Sequence[Any]]) -> dict[str, NDArray[Any]]:
         available = dict(outputs)
         if (chosen_class := decided(outputs, self.kind)) is not None:
-            available = {CLASS: chosen_class, **available}
+            available = {CLASS: chosen_class, **self._labels(chosen_class), **available}
         if self.config.outputs is None:
-            names = [name for name in available if name != "logits" or "probabilities" not in available]
+            names = [name for name in available if not _said_in_probabilities(name, available)]
         else:
             names = list(self.config.outputs)
             unknown = [place for place, name in enumerate(names) if name not in available]
@@ -139,21 +190,6 @@ class PredictionWriter(Callback):
             found = ", ".join(f"{name} {size}" for name, size in sizes.items())
             raise AppError(f"predict_step must put out one row for each sample, found different numbers: {found}")
         return arrays
-
-
-def decided(outputs: Mapping[str, Any], kind: TaskKind) -> Tensor | None:
-    """The class of each sample (or pixel), by its `probabilities` or else `logits`; None without either.
-
-    For `multiclass` the class of the highest score along the second dimension. For `binary` and `multilabel` 1 where
-    the probability is above one half and 0 elsewhere.
-    """
-    name, limit = ("probabilities", 0.5) if "probabilities" in outputs else ("logits", 0.0)
-    scores = outputs.get(name)
-    if not isinstance(scores, Tensor) or CLASS in outputs:
-        return None
-    if kind != "multiclass":
-        return (scores > limit).to(torch.int64)
-    return scores.argmax(dim=1) if scores.ndim > 1 else None
 
 
 def _named(outputs: object) -> Mapping[str, Tensor | Sequence[Any]]:
@@ -177,11 +213,16 @@ def _array(name: str, value: object) -> NDArray[Any]:
     raise AppError(f"predict_step must put out tensors, or lists of names, but '{name}' is a {type(value).__name__}")
 
 
+def _said_in_probabilities(name: str, available: Mapping[str, Any]) -> bool:
+    """Whether an output is scores that are there as probabilities too, of the model or of one of its heads."""
+    return name.endswith("logits") and f"{name.removesuffix('logits')}probabilities" in available
+
+
 def _columns(name: str, value: NDArray[Any]) -> dict[str, NDArray[Any]]:
     """An output of one or two dimensions as columns; the probability of class 3 is `probability_3`."""
     if value.ndim == 1:
         return {name: value}
-    single = "probability" if name == "probabilities" else name
+    single = f"{name.removesuffix('probabilities')}probability" if name.endswith("probabilities") else name
     if value.shape[1] == 1:
         return {single: value[:, 0]}
     return {f"{single}_{place}": value[:, place] for place in range(value.shape[1])}

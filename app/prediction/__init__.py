@@ -1,0 +1,1 @@
+"""What `app predict` does once a run is built: which samples, which outputs, and into what files."""

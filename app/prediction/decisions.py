@@ -1,0 +1,38 @@
+"""What is said of a sample once it is predicted: its name, and the class that its scores decide on."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import torch
+from lightning import Trainer
+from torch import Tensor
+
+from app.schemas.task import TaskKind
+
+CLASS: Final = "class"
+"""What a module's scores decide on, beside the outputs under their own names."""
+
+LABEL: Final = "label"
+"""What that class is called, where the task knows."""
+
+
+def ids_of(trainer: Trainer, dataloader_idx: int) -> Sequence[str] | None:
+    """What the samples of a dataset are called, None where it does not say."""
+    loaders = trainer.predict_dataloaders
+    loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
+    return getattr(getattr(loader, "dataset", None), "ids", None)
+
+
+def decided(outputs: Mapping[str, Any], kind: TaskKind) -> Tensor | None:
+    """The class of each sample (or pixel), by its `probabilities` or else `logits`; None without either.
+
+    For `multiclass` the class of the highest score along the second dimension. For `binary` and `multilabel` 1 where
+    the probability is above one half and 0 elsewhere.
+    """
+    name, limit = ("probabilities", 0.5) if "probabilities" in outputs else ("logits", 0.0)
+    scores = outputs.get(name)
+    if not isinstance(scores, Tensor) or CLASS in outputs:
+        return None
+    if kind != "multiclass":
+        return (scores > limit).to(torch.int64)
+    return scores.argmax(dim=1) if scores.ndim > 1 else None
