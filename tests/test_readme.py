@@ -110,7 +110,7 @@ def test_a_page_does_what_it_shows_from_top_to_bottom(name: str, tmp_path: Path)
     subprocess.run(run_all, cwd=tmp_path, env=one_thread, check=True, timeout=240)
 
     done = json.loads((tmp_path / "done.json").read_text())
-    assert len(done) == len(shown) >= 3
+    assert len(done) == len(shown) >= 1
     for (each, output), (status, found) in zip(shown, done, strict=True):
         if each[0] in COMMANDS and COMMANDS[each[0]].answer is not None:
             assert without_lines(found) == without_lines(output)
