@@ -1,6 +1,6 @@
 # Each of these does all it needs, on a fresh machine too: the environment is made and filled first.
 #
-#   make train    train digits; ARGS="module=digits/mlp trainer.max_epochs=5" are overrides
+#   make train    train digits; ARGS="module=mlp trainer.max_epochs=5" are overrides
 #   make test     check, then run the tests; ARGS="-k gate" goes to pytest
 #   make check    format, lint and types, of the code and of every experiment
 #   make format   rewrite the code as `make check` wants it
@@ -65,7 +65,7 @@ $(INSTALLED): constraints.txt pyproject.toml
 lock:
 	@rm -rf build/lock && $(PYTHON) -m venv build/lock
 	@build/lock/bin/python $(PIP_INSTALL) "$$(grep '^torch==' constraints.txt)"
-	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,parquet,check,dev]'
+	@build/lock/bin/python $(PIP_INSTALL) '.[tensorboard,mlflow,parquet,onnx,kornia,albumentations,detection,check,dev]'
 	@sed -n '/^#/p' constraints.txt > build/constraints.txt
 	@build/lock/bin/python -m pip freeze --all --exclude pip --exclude typed-lightning-app \
 		| grep -Ev '^(nvidia|cuda|triton)' | sed 's/+[^+]*$$//' >> build/constraints.txt

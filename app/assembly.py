@@ -6,7 +6,7 @@ new combination, and importing it takes longer than all the rest of what tab com
 
 from collections.abc import Mapping
 from functools import cache
-from typing import Any, cast, get_origin
+from typing import Any, cast, get_args, get_origin
 
 from app.schemas.annotations import field_types
 from app.schemas.codes import Code
@@ -14,8 +14,10 @@ from app.schemas.module import ModuleConfig
 from app.schemas.plain import defaults_as_plain
 from app.schemas.problems import ConfigError, Problem
 from app.schemas.registry import Group, groups, option_at, options
+from app.schemas.resolution import resolve
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig, groups_in_order
 from app.schemas.schema import MISSING, is_schema
+from app.schemas.task import TaskKind
 
 
 def assembled(chosen: Mapping[str, object]) -> dict[str, Any]:
@@ -44,10 +46,23 @@ def choose(tree: dict[str, Any], group: Group, value: object) -> None:
 def _choose_parts_of_parts(tree: dict[str, Any], chosen: Mapping[str, object]) -> None:
     """Put in the options of the groups that stand inside other parts: the losses are the module's own at first."""
     module = option_at(tree["module"].get("_target_"))
-    losses = list(cast(type[ModuleConfig], module.schema).default_losses) if module else []
-    for name, value in {"loss": losses, **chosen}.items():
-        if name not in DEFAULT_OPTIONS:
-            choose(tree, groups[name], value)
+    inner = {name: value for name, value in chosen.items() if name not in DEFAULT_OPTIONS}
+    for name in inner.keys() - {"loss"}:
+        choose(tree, groups[name], inner[name])
+    terms = cast(type[ModuleConfig], module.schema).default_terms(_kind_of_task(tree)) if module else {}
+    tree["joint_loss"]["losses"] = {
+        tag: copied({**options["loss"][option].tree, **fields}) for tag, (option, fields) in terms.items()
+    }
+    if "loss" in inner:
+        choose(tree, groups["loss"], inner["loss"])
+
+
+def _kind_of_task(tree: Mapping[str, Any]) -> TaskKind:
+    """What the task's target says, which may follow from a part of the task."""
+    kind = tree["task"].get("kind")
+    if isinstance(kind, str) and "${" in kind:
+        kind = resolve({"task": tree["task"]})[0]["task"]["kind"]
+    return kind if kind in get_args(TaskKind) else "multiclass"
 
 
 @cache

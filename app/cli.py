@@ -145,8 +145,9 @@ def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Compo
 
 
 def _stray(word: str) -> Problem:
-    if word.endswith(".ckpt"):
-        return Problem(path="", message=f"expected key=value; did you mean 'checkpoint={word}'?", source=word)
+    for key, endings in (("checkpoint", (".ckpt",)), ("model", (".onnx", ".pt2"))):
+        if word.endswith(endings):
+            return Problem(path="", message=f"expected key=value; did you mean '{key}={word}'?", source=word)
     message = f"expected key=value, or a command first{did_you_mean(word, COMMANDS) or f': {one_of([*COMMANDS])}'}"
     return Problem(path="", message=message, source=word)
 

@@ -54,6 +54,7 @@ COMMANDS: Final[Mapping[str, Command]] = {
     "train": Command(summary="fit and then test; what `app` does without a command"),
     "test": Command(summary="measure the weights of checkpoint=<file> on the task's test split"),
     "predict": Command(summary="write what the weights of checkpoint=<file> predict into a file"),
+    "export": Command(summary="write the model of checkpoint=<file> as ONNX, which runs without this project"),
     "check": Command(
         summary="say what is wrong with experiments, or with a config, without running anything",
         flags={
@@ -96,6 +97,17 @@ COMMANDS: Final[Mapping[str, Command]] = {
         named="tasks",
         answer="app.json_schema.command",
     ),
+    "new": Command(
+        summary="write a task, a module, an experiment or a schema to start from: app new task wine_colours",
+        subcommands=("task", "module", "experiment", "schema"),
+        flags={
+            **HELP,
+            "--group": Flag(takes_value=True),
+            "--name": Flag(takes_value=True),
+            "--file": Flag(takes_value=True),
+        },
+        answer="app.scaffold.command",
+    ),
     "find-lr": Command(summary="train shortly at rising learning rates, and name the one to start with"),
     "checkpoint": Command(
         summary="show which weight would come from which file of load_checkpoint", subcommands=("plan",)
@@ -105,6 +117,9 @@ COMMANDS: Final[Mapping[str, Command]] = {
 
 def commands_help() -> str:
     """A line for each command, aligned."""
-    named = {" ".join([name, *command.subcommands]): command.summary for name, command in COMMANDS.items()}
+    named = {
+        f"{name} {command.subcommands[0]}" if len(command.subcommands) == 1 else name: command.summary
+        for name, command in COMMANDS.items()
+    }
     width = max(map(len, named))
     return "\n".join(f"  {name:<{width}}  {summary}" for name, summary in named.items())

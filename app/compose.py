@@ -44,7 +44,7 @@ def load_config(overrides: Sequence[str] = (), experiment: str | None = None) ->
     """Compose and check a config, as the command line does.
 
     Args:
-        overrides: Words that a user would type: `["module=digits/mlp", "optimizer_spec.lr=3e-4"]`.
+        overrides: Words that a user would type: `["module=mlp", "optimizer_spec.lr=3e-4"]`.
         experiment: A kept set of overrides, `<task>/<name>`; `overrides` are applied on top of it.
 
     Returns:

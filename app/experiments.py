@@ -16,6 +16,7 @@ from app.placed_yaml import REFUSED, Node, Place, read_yaml
 from app.schemas.codes import Code
 from app.schemas.problems import FileSource, Path, Problem, did_you_mean, dotted, nearest, show, shown_path
 from app.schemas.registry import groups, has_own_id, option_at
+from app.schemas.run import DEFAULT_OPTIONS
 from app.schemas.validation import RESERVED
 from app.tasks import task_folders
 
@@ -107,7 +108,8 @@ def read_experiment(name: str, folder: File | None = None) -> Experiment:
 def experiment_at(file: File) -> Experiment:
     """Read a file that may lie outside the tasks' folders.
 
-    There, it is an experiment of the task that its defaults choose, or else of the first, and builds on the task's own.
+    There, it is an experiment of the task that its defaults choose, or else of the default one, and builds on the
+    task's own.
     """
     folders = task_folders()
     real = file.resolve()
@@ -118,7 +120,7 @@ def experiment_at(file: File) -> Experiment:
         chosen = _TASK.search(file.read_text(encoding="utf-8", errors="replace"))
     except OSError:  # said when it is read as an experiment
         chosen = None
-    task = chosen[1] if chosen and chosen[1] in folders else next(iter(folders))
+    task = chosen[1] if chosen and chosen[1] in folders else str(DEFAULT_OPTIONS["task"])
     return _read_file(shown_path(file), task, file, folders[task] / "experiments")
 
 

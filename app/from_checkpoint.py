@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from app.builders.run import Run, load_from_config
 from app.checkpoints.contents import read_contents
+from app.checkpoints.data_state import load_data_state
 from app.checkpoints.opening import CheckpointError
 from app.checkpoints.weights import load_weights
 from app.compose import compose
@@ -45,4 +46,5 @@ def load_from_checkpoint(path: str | os.PathLike[str], overrides: Sequence[str] 
     path = os.fspath(path)
     run = load_from_config(config_of(path, overrides))
     load_weights(run.module, path)
+    load_data_state(run.datamodule, path)
     return run

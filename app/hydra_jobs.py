@@ -42,6 +42,7 @@ def start(command: str, words: list[str], overrides: list[str] | None = None) ->
         sys.argv = [sys.argv[0], command, *composed.overrides]
         with read_write(cast(DictConfig, settings)):
             settings.run.dir = settings.runtime.output_dir
+        from app.export.command import export
         from app.find_lr import find_lr
         from app.train import predict, test, train
 
@@ -49,6 +50,7 @@ def start(command: str, words: list[str], overrides: list[str] | None = None) ->
             "train": train,
             "test": test,
             "predict": predict,
+            "export": export,
             "find-lr": find_lr,
         }
         try:

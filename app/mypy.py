@@ -120,10 +120,10 @@ def _fingerprint() -> str:
 
 
 def _judging(folder: Path) -> Iterator[Path]:
-    """The schemas, the experiments, and the gate itself."""
+    """The schemas, the experiments, the gate itself, and what a task's config may look into before a run."""
     yield from folder.glob("*.py")
     yield from folder.glob("schemas/**/*.py")
+    yield from folder.glob("data_formats/*.py")
     yield folder / "checks/override_texts.py"
-    yield folder / "tasks/__init__.py"
-    yield from folder.glob("tasks/*/config.py")
+    yield from folder.glob("tasks/**/*.py")
     yield from folder.glob("tasks/*/experiments/*.yaml")

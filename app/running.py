@@ -108,4 +108,7 @@ def _show(result: Mapping[str, Any], folder: Path) -> None:
         console.print(table)
     for file in result.get("predictions", ()):
         console.print(f"predictions: {shown(Path(file))}", soft_wrap=True)
+    if exported := result.get("export"):
+        off = f"off from torch by at most {exported['difference']['absolute']:.1e} on real batches"
+        console.print(f"exported: {shown(Path(exported['file']))}, {off}", soft_wrap=True)
     console.print(f"run directory: {shown(folder)}", soft_wrap=True)

@@ -1,6 +1,6 @@
-"""The config in a checkpoint that is to be tested, predicted from or gone on from: it takes the defaults' place.
+"""The config in a checkpoint or exported model that a run starts from: it takes the defaults' place.
 
-So a checkpoint alone is enough, and what is typed beside it changes what it says. Nothing here imports torch.
+So such a file alone is enough, and what is typed beside it changes what it says. Nothing here imports torch.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,6 +10,7 @@ from typing import Any, Final, cast
 from app.experiments import Experiment
 from app.overrides import Override
 from app.schemas.codes import Code
+from app.schemas.export import format_of, missing_packages
 from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
@@ -26,13 +27,13 @@ _FIRST_WEIGHTS: Final[Mapping[str, Any]] = {"pretrained": False, "checkpoint_pat
 
 _MAY_BE_NONE: Final = ("scheduler_spec", "load_checkpoint")
 
-STORED: Final = ("checkpoint", "resume_path")
-"""The fields that name a checkpoint, whose config takes the defaults' place."""
+STORED: Final = ("checkpoint", "model", "resume_path")
+"""The fields that name a checkpoint or an exported model, whose config takes the defaults' place."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredConfig:
-    """A config as a checkpoint holds it."""
+    """A config as a checkpoint or an exported model holds it."""
 
     path: str
     """The file that it was read from, as messages may show it."""
@@ -56,10 +57,10 @@ class StoredConfig:
 
 
 def stored_config(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> StoredConfig | None:
-    """The config in the file that `checkpoint` or `resume_path` names; None when neither is set, or the file has none.
+    """The config in the file that one of `STORED` names; None when none is set, or the checkpoint has none.
 
     Raises:
-        ConfigError: when the file is not there, or no checkpoint.
+        ConfigError: when the file is not there, or something else.
     """
     named: dict[str, tuple[object, str]] = {}
     for experiment in experiments:
@@ -75,29 +76,45 @@ def stored_config(overrides: Sequence[Override], experiments: Sequence[Experimen
 
 def _read(key: str, path: str, source: str) -> StoredConfig | None:
     # Needed by no run that starts anew.
-    from app.checkpoints.contents import KEY, read_contents
     from app.checkpoints.finding import find_checkpoint
     from app.checkpoints.opening import CheckpointError, without_user_info
 
     source = without_user_info(source)
     try:
         file = find_checkpoint(path).path if key == "resume_path" else path
-        contents = read_contents(file)
+        config, is_described = _of_model(file) if key == "model" else _of_checkpoint(file)
     except CheckpointError as error:
         raise ConfigError([Problem(path=key, message=str(error), source=source, code=Code.ENVIRONMENT)]) from error
     file = without_user_info(file)
-    described = contents.values.get(KEY)
-    config = contents.config
-    if config is None and (not isinstance(described, dict) or described.get("config") is None):
+    if config is None and not is_described:
         return None
     faults = ["it is no mapping"] if config is None else list(_faults(config))
     if config is None or faults:
         message = "holds a config that was not stored by a run of this project"
         raise ConfigError([Problem(path=key, message=f"{file}: {message}: {fault}", source=source) for fault in faults])
-    tree = without_masks(for_measuring(config) if key == "checkpoint" else config)
+    tree = without_masks(config if key == "resume_path" else for_measuring(config))
     # These said what that run was to start from. It is over.
     tree.update(dict.fromkeys(STORED))
     return StoredConfig(path=file, tree=_without_places(tree), resumed=key == "resume_path")
+
+
+def _of_checkpoint(file: str) -> tuple[dict[str, Any] | None, bool]:
+    """The config in a checkpoint, and whether it says that it has one."""
+    from app.checkpoints.contents import KEY, read_contents
+
+    contents = read_contents(file)
+    described = contents.values.get(KEY)
+    return contents.config, isinstance(described, dict) and described.get("config") is not None
+
+
+def _of_model(file: str) -> tuple[dict[str, Any], bool]:
+    """The config in an exported model, which is no use without one."""
+    from app.checkpoints.opening import CheckpointError
+    from app.export.contents import read_exported
+
+    if missing := missing_packages(format_of(file)):
+        raise CheckpointError(file, missing)
+    return read_exported(file).config, True
 
 
 def _faults(config: dict[str, Any]) -> Iterator[str]:

@@ -10,13 +10,16 @@ from lightning.pytorch.callbacks import ModelCheckpoint, StochasticWeightAveragi
 
 from app.builders.run import Run
 from app.builders.trainer import build_trainer
+from app.callbacks.export import ExportBest
 from app.callbacks.stop_at_batch_end import StopAtBatchEnd
 from app.checkpoints.contents import read_contents
+from app.checkpoints.data_state import load_data_state
 from app.checkpoints.finding import find_checkpoint
 from app.checkpoints.merging import load_into
 from app.checkpoints.weights import load_weights, refuse_another_model
 from app.compose import Composed
-from app.predictions import write_predictions
+from app.export.in_place import put_in_place
+from app.prediction.writing import write_predictions
 from app.running import leave_process_group, running
 from app.schemas.run import RunConfig
 from app.schemas.trainer import TrainerConfig
@@ -52,27 +55,31 @@ def train(composed: Composed, run_directory: str) -> float | None:
             "score": score,
         }
         _test(run, config.trainer, best, result)
+        _exported(run.trainer, result)
     return score
 
 
 def test(composed: Composed, run_directory: str) -> None:
-    """Measure the weights of `checkpoint` on the task's test split."""
-    checkpoint = composed.config.checkpoint
-    assert checkpoint is not None, "the command line asks for it"
+    """Measure the weights of `checkpoint`, or the exported `model`, on the task's test split."""
     with running(composed, run_directory) as (run, result):
-        result["checkpoint"] = checkpoint
-        _test(run, composed.config.trainer, checkpoint, result)
+        _use_the_file(run, composed.config, result)
+        _test(run, composed.config.trainer, None, result)
 
 
 def predict(composed: Composed, run_directory: str) -> None:
-    """Write what the weights of `checkpoint` predict for the task's predict split; in one process."""
+    """Write what the `checkpoint` or `model` predicts, for the task's predict split or named files; in one process."""
     config = composed.config
-    assert config.checkpoint is not None, "the command line asks for it"
     alone = replace(composed, config=replace(config, trainer=_on_one_device(config.trainer)))
     with running(alone, run_directory) as (run, result):
-        load_weights(run.module, config.checkpoint)
-        result["checkpoint"] = config.checkpoint
-        result |= write_predictions(run, config.predictions, kind=config.task.kind, folder=Path(run_directory))
+        _use_the_file(run, config, result)
+        result |= write_predictions(
+            run,
+            config.predictions,
+            kind=config.task.kind,
+            folder=Path(run_directory),
+            files=config.predictions.input_files(config.datamodule.input_endings),
+            dataset_names=config.datamodule.dataset_names("predict"),
+        )
 
 
 def _start(run: Run, config: RunConfig) -> str | None:
@@ -89,6 +96,18 @@ def _start(run: Run, config: RunConfig) -> str | None:
     if config.load_checkpoint is not None:
         load_into(run.module.model, config.load_checkpoint)  # type: ignore[arg-type]  # every module here has a model
     return None
+
+
+def _use_the_file(run: Run, config: RunConfig, result: dict[str, Any]) -> None:
+    """Let the run's module compute what the file does that the config names."""
+    if config.model is not None:
+        result["model"] = config.model
+        put_in_place(run.module, config.model)
+    else:
+        assert config.checkpoint is not None, "the command line asks for either"
+        result["checkpoint"] = config.checkpoint
+        load_weights(run.module, config.checkpoint)
+        load_data_state(run.datamodule, config.checkpoint)
 
 
 def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[str, Any]) -> None:
@@ -109,6 +128,16 @@ def _test(run: Run, config: TrainerConfig, checkpoint: str | None, result: dict[
     tested = trainer.test(model=run.module, datamodule=run.datamodule, verbose=False)
     result["test"] = dict(tested[0]) if tested else {}  # nothing with trainer.limit_test_batches=0
     result["test_fingerprint"] = getattr(run.datamodule, "verified_fingerprint", None)
+
+
+def _exported(trainer: Trainer, result: dict[str, Any]) -> None:
+    """Put into the result what was exported; that it could not be fails the run, but only once all else is done."""
+    for callback in trainer.callbacks:  # type: ignore[attr-defined]  # set by a connector
+        if isinstance(callback, ExportBest):
+            if callback.exported is not None:
+                result["export"] = callback.exported.as_result()
+            if callback.failure is not None:
+                raise callback.failure
 
 
 def _on_one_device(config: TrainerConfig) -> TrainerConfig:

@@ -19,7 +19,7 @@ from app.callbacks.exact_resume import ExactResume
 from app.callbacks.finite_loss import FiniteLoss
 from app.checkpoints.storage import VerifiedCheckpointIO
 from app.metrics.split_metrics import SplitMetrics
-from app.tasks.shared.datasets import Batch, InMemoryDataset, ShuffledSampler, collate
+from app.tasks.shared.datasets import Batch, InMemoryDataset, ShuffledSampler, collate, with_seeded_batches
 
 SAMPLES, BATCH, EPOCHS = 19, 4, 3
 BATCHES = -(-SAMPLES // BATCH)
@@ -34,7 +34,7 @@ class Data(LightningDataModule):
         dataset = InMemoryDataset(points(), labels(), augmentation=noise)
         assert self.trainer is not None
         share = {"rank": self.trainer.global_rank, "num_replicas": self.trainer.world_size}
-        return DataLoader(
+        loader = DataLoader(
             dataset,
             BATCH,
             sampler=ShuffledSampler(SAMPLES, 5, **share),
@@ -43,6 +43,7 @@ class Data(LightningDataModule):
             collate_fn=collate,
             generator=Generator().manual_seed(5),
         )
+        return with_seeded_batches(loader)
 
     def val_dataloader(self) -> DataLoader[Any]:
         return DataLoader(InMemoryDataset(points(), labels()), 10, collate_fn=collate, generator=Generator())
@@ -56,8 +57,8 @@ def labels() -> Tensor:
     return (points().sum(dim=1) > 0).long()
 
 
-def noise(inputs: Tensor, generator: Generator) -> Tensor:
-    return inputs + 0.1 * torch.randn(inputs.shape, generator=generator)
+def noise(batch: Batch, generator: Generator) -> Batch:
+    return batch._replace(inputs=batch.inputs + 0.1 * torch.randn(batch.inputs.shape, generator=generator))
 
 
 class Model(LightningModule):

@@ -73,7 +73,7 @@ def test_the_losses_are_the_modules_own_until_some_are_chosen() -> None:
 
 
 def test_a_part_of_a_part_takes_the_place_of_the_one_before() -> None:
-    tree = assembled({"module": "digits/parts", "backbone": "conv"})
+    tree = assembled({"module": "parts", "backbone": "conv"})
     assert tree["module"]["model_config"]["backbone"] == options["backbone"]["conv"].tree
 
 

@@ -15,7 +15,7 @@ import yaml
 
 from app.cli import main
 
-SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "module=digits/mlp"]
+SHORT = ["trainer.max_epochs=1", "trainer.limit_train_batches=2", "trainer.limit_val_batches=1", "module=mlp"]
 QUIET = ["callbacks=[checkpoint]"]
 
 
@@ -75,7 +75,7 @@ def test_a_run_leaves_its_record(tmp_path: Path) -> None:
     sources = yaml.safe_load((run / "sources.yaml").read_text())
     assert sources["optimizer_spec.lr"] == "optimizer_spec.lr=0.01"
     assert sources["optimizer_spec.eps"] == "default"
-    assert sources["module.model_config.dropout"] == "module=digits/mlp"
+    assert sources["module.model_config.dropout"] == "module=mlp"
     environment = yaml.safe_load((run / "environment.yaml").read_text())
     assert (
         environment["packages"]["torch"] == torch.__version__.partition("+")[0]
@@ -97,7 +97,7 @@ def test_a_checkpoint_holds_its_config_and_is_tested_from_the_command_line(
     checkpoint = torch.load(first["checkpoint"], weights_only=True)
     assert checkpoint["description"]["config"] == yaml.safe_load((run / "config.yaml").read_text())
 
-    assert main(["test", "module=digits/mlp", *QUIET, f"checkpoint={first['checkpoint']}", "hydra.run.dir=again"]) == 0
+    assert main(["test", "module=mlp", *QUIET, f"checkpoint={first['checkpoint']}", "hydra.run.dir=again"]) == 0
     assert json.loads(Path("again/result.json").read_text())["test"] == first["test"]
 
     capsys.readouterr()
@@ -240,14 +240,14 @@ def test_a_second_run_does_not_write_over_the_first(tmp_path: Path, capsys: pyte
 
 
 def test_a_diverged_training_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*QUIET, "module=digits/mlp", "optimizer_spec=sgd", "optimizer_spec.lr=1e30"]) == 1
+    assert main([*QUIET, "module=mlp", "optimizer_spec=sgd", "optimizer_spec.lr=1e30"]) == 1
 
     assert "training has diverged" in capsys.readouterr().err
     assert json.loads((only_run(tmp_path) / "result.json").read_text())["status"] == "failed"
 
 
 def test_what_fails_within_lightning_is_one_line_and_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([*QUIET, "module=digits/mlp", "trainer.val_check_interval=100"]) == 1
+    assert main([*QUIET, "module=mlp", "trainer.val_check_interval=100"]) == 1
 
     error = capsys.readouterr().err
     assert "ValueError: `val_check_interval`" in error
@@ -258,7 +258,7 @@ def test_what_fails_within_lightning_is_one_line_and_a_file(tmp_path: Path, caps
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_a_training_with_its_exit_status(number: signal.Signals, status: int, tmp_path: Path) -> None:
-    words = ["module=digits/mlp", "trainer.max_epochs=10000", *QUIET]
+    words = ["module=mlp", "trainer.max_epochs=10000", *QUIET]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent.parent)}
     with subprocess.Popen(
         [sys.executable, "-m", "app", *words],
@@ -294,7 +294,7 @@ def test_two_processes_train_and_one_tests_the_whole_test_split(strategy: str, t
 
     assert done.returncode == 0, done.stderr
     result = json.loads((only_run(tmp_path) / "result.json").read_text())
-    assert main(["test", *QUIET, "module=digits/mlp", f"checkpoint={result['checkpoint']}", "hydra.run.dir=alone"]) == 0
+    assert main(["test", *QUIET, "module=mlp", f"checkpoint={result['checkpoint']}", "hydra.run.dir=alone"]) == 0
     assert json.loads(Path("alone/result.json").read_text())["test"] == pytest.approx(result["test"])
 
 

@@ -13,7 +13,7 @@ import yaml
 from app import load_config, load_from_checkpoint
 from app.cli import main
 
-RUN = ["module=digits/mlp", "module.model_config.hidden_dims=[16]", "trainer.max_epochs=2", "callbacks=[checkpoint]"]
+RUN = ["module=mlp", "module.model_config.hidden_dims=[16]", "trainer.max_epochs=2", "callbacks=[checkpoint]"]
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +135,7 @@ def test_a_sweep_sets_what_only_the_gate_knows(tmp_path: Path) -> None:
         "optimizers.head={parameters: [.head], optimizer_spec: {id: sgd}}",
     ]
 
-    assert main(["-m", "module=digits/mlp", *tiny, *named, "seed_params.seed=1,2", f"hydra.sweep.dir={tmp_path}"]) == 0
+    assert main(["-m", "module=mlp", *tiny, *named, "seed_params.seed=1,2", f"hydra.sweep.dir={tmp_path}"]) == 0
 
     for job in ("0", "1"):
         config = yaml.safe_load((tmp_path / job / "config.yaml").read_text())
@@ -209,7 +209,7 @@ def test_the_learning_rate_finder_leaves_a_table_and_a_plot(capsys: pytest.Captu
             "callbacks.checkpoint: ranks what every_n_train_steps saves within an epoch by val/loss",
         ),
         (["test", "runs/best.ckpt"], "expected key=value; did you mean 'checkpoint=runs/best.ckpt'?"),
-        (["metrics=[confusion]"], "did you mean 'confusion_matrix'? app --help lists all 75   metrics=[confusion]"),
+        (["metrics=[confusion]"], "did you mean 'confusion_matrix'? app --help lists all 79   metrics=[confusion]"),
         (["checkpoint", "plan"], "load_checkpoint: needs the files to plan with"),
         (["checkpoint", "paln"], "app checkpoint needs a second word; did you mean 'plan'?"),
         (["checkpoint"], "app checkpoint needs a second word: 'plan'"),

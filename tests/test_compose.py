@@ -9,6 +9,7 @@ import pytest
 
 from app.compose import compose_sweep, load_config
 from app.schemas.callbacks import CheckpointConfig, EarlyStoppingConfig
+from app.schemas.modules import MLPModuleConfig
 from app.schemas.optimizers import AdamWSpec, SGDSpec
 from app.schemas.problems import ConfigError
 from app.schemas.registry import options
@@ -16,7 +17,7 @@ from app.schemas.run import RunConfig
 from app.schemas.schedulers import CosineAnnealingLRSpec
 from app.schemas.seed import SeedParams
 from app.schemas.trainer import TrainerConfig
-from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig, MLPModuleConfig
+from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig
 from tests.gate.conftest import Write, experiment, folder
 
 __all__ = ["experiment", "folder"]
@@ -35,8 +36,8 @@ SAME: list[tuple[list[str], str, RunConfig]] = [
         RunConfig(task=TASK, optimizer_spec=SGDSpec(lr=0.1, momentum=0.9)),
     ),
     (
-        ["module=digits/mlp", "seed_params.seed=7"],
-        "defaults: [override /module: digits/mlp]\nseed_params: {seed: 7}",
+        ["module=mlp", "seed_params.seed=7"],
+        "defaults: [override /module: mlp]\nseed_params: {seed: 7}",
         RunConfig(task=TASK, module=MLPModuleConfig(), seed_params=SeedParams(seed=7)),
     ),
     (
@@ -183,7 +184,7 @@ def test_composing_and_refusing_import_neither_torch_nor_lightning(tmp_path: Pat
 import sys
 from app import load_config
 from app.schemas.problems import ConfigError
-load_config(["module=digits/mlp"])
+load_config(["module=mlp"])
 try:
     load_config(["foo=1", "optimizer_spec.lr=fast", "optimizer_spec=adamm"])
 except ConfigError as error:

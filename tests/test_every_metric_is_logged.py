@@ -76,7 +76,11 @@ def overrides_of(name: str) -> Iterator[str]:
     """What the choice of an option needs beside its name."""
     if name in NEEDED:
         yield f"metrics.{name}.{NEEDED[name]}"
-    target = {"regression": "target: value", "segmentation": "target: mask"}.get(family_of(name))
+    target = {
+        "regression": "target: value",
+        "segmentation": "target: mask",
+        "gallery": "target: label, is_query: same",
+    }.get(family_of(name))
     if mapping := MAPPED.get(name, target):
         yield f"metrics.{name}.mapping={{{mapping}}}"
 

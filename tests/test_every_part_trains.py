@@ -48,7 +48,7 @@ HEADS: Final = {
 """What each head is chosen with: what it is about, and the loss of what it puts out."""
 
 CHOSEN: Final = [
-    *((f"backbone={name}",) for name in ("small_resnet", "conv", "conv_mixer")),
+    *((f"backbone={name}",) for name in ("small_resnet", "conv", "conv_mixer", "mlp")),
     *((f"neck={name}",) for name in ("fpn", "unet")),
     *((f"pooling={name}",) for name in ("average", "max", "gem")),
     *HEADS.values(),
@@ -214,7 +214,7 @@ def test_a_target_that_a_head_needs_is_looked_for_in_the_batch() -> None:
 
 
 def test_the_parts_that_digits_start_from_are_swapped_in_one_line() -> None:
-    config = load_config(["module=digits/parts", "backbone=conv", f"{MODEL}.backbone.channels=[8,8,8]", "pooling=gem"])
+    config = load_config(["module=parts", "backbone=conv", f"{MODEL}.backbone.channels=[8,8,8]", "pooling=gem"])
     parts = config.module.model_config  # type: ignore[attr-defined]  # the base of all modules has none
     assert isinstance(parts, PartsConfig)
     assert parts.backbone.num_maps() == 3

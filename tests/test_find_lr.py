@@ -18,7 +18,7 @@ from tests.tasks.shared.test_manual_optimization import BATCHES, History, TwoPar
 
 __all__ = ["pytestmark"]
 
-MLP = ["module=digits/mlp", "trainer.accelerator=cpu", "callbacks=[checkpoint]"]
+MLP = ["module=mlp", "trainer.accelerator=cpu", "callbacks=[checkpoint]"]
 HEAD = (
     "optimizers={head: {parameters: [.head], optimizer_spec: {id: sgd, lr: 0.05}, scheduler_spec: {id: exponential}}}"
 )

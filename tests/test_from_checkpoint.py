@@ -9,13 +9,13 @@ from app.checkpoints.contents import KEY
 from app.checkpoints.opening import CheckpointError
 from app.compose import load_config
 from app.from_checkpoint import config_of, load_from_checkpoint
-from app.predictions import write_predictions
+from app.prediction.writing import write_predictions
 from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import ConfigError
 
 OVERRIDES = [
-    "module=digits/mlp",
+    "module=mlp",
     "module.model_config.hidden_dims=[3]",
     "trainer.max_epochs=1",
     "trainer.limit_train_batches=2",
@@ -57,7 +57,7 @@ def test_predictions_come_from_the_checkpoint_alone(trained: tuple[Run, str], tm
     with (tmp_path / "predictions.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert result["samples"] == len(rows) == len(run.datamodule.predict_dataloader().dataset)
-    assert list(rows[0]) == ["index", "class", *(f"probability_{digit}" for digit in range(10))]
+    assert list(rows[0]) == ["index", "id", "class", *(f"probability_{digit}" for digit in range(10))]
     for row in rows:
         probabilities = [float(row[f"probability_{digit}"]) for digit in range(10)]
         assert int(row["class"]) == probabilities.index(max(probabilities))
@@ -176,7 +176,7 @@ def test_a_config_that_no_run_has_stored_is_refused_by_name(
 ) -> None:
     file = changed(trained[1], tmp_path, **parts)
     with pytest.raises(ConfigError) as caught:
-        load_config([f'{key}="{file}"', "module=digits/mlp"])
+        load_config([f'{key}="{file}"', "module=mlp"])
     problem = caught.value.problems[0]
     assert problem.path == key
     assert problem.message.startswith(f"{file}: holds a config that was not stored by a run of this project: ")

@@ -45,7 +45,7 @@ ANSWERS: list[tuple[list[str], int, str]] = [
     (["--cfg", "job"], 0, "max_epochs:"),
     (["--info", "defaults"], 0, "optimizer_spec/adamw"),
     (["check"], 0, "no problem"),
-    (["check", "logger=[csv,wandb,tensorboard]", "module=digits/mlp"], 0, "no problem"),
+    (["check", "logger=[csv,wandb,tensorboard]", "module=mlp"], 0, "no problem"),
     (["check", "optimizer_spec.lr=banana"], 2, "optimizer_spec.lr: expected a number above 0, found 'banana'"),
     (["optimizer_spec.lrr=0.1"], 2, "did you mean 'lr'?"),
     (["module=digits/cnm"], 2, "no option 'digits/cnm'"),
@@ -96,7 +96,7 @@ def test_every_public_name_is_there() -> None:
 @pytest.mark.parametrize(
     "code",
     [
-        "import app; app.load_config(['module=digits/mlp', 'callbacks=[early_stopping]'])",
+        "import app; app.load_config(['module=mlp', 'callbacks=[early_stopping]'])",
         "from app.schemas import run, registry; [option.tree for option in registry.options['callbacks'].values()]",
         "from app.tasks.digits.config import DigitsTaskConfig; import app; app.RunConfig(task=DigitsTaskConfig())",
     ],
@@ -144,7 +144,7 @@ def test_what_only_hydra_knows_is_asked_of_it() -> None:
     [
         ("app check optimizer_spec=ada", {"optimizer_spec=adam", "optimizer_spec=adamw"}),
         ("app optimizer_spec.l", {"optimizer_spec.lr="}),
-        ("app module=digits/mlp optimizer_spec=sgd optimizer_spec.mom", {"optimizer_spec.momentum="}),
+        ("app module=mlp optimizer_spec=sgd optimizer_spec.mom", {"optimizer_spec.momentum="}),
         ("app experiment=digits/robust trainer.max_epochs=", {"trainer.max_epochs=40"}),
     ],
 )

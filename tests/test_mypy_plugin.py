@@ -36,7 +36,7 @@ task = "task=digits"
 
 # Right ones, and what only running the program tells.
 load_config()
-load_config(["module=digits/mlp", "optimizer_spec.lr=3e-4"], None)
+load_config(["module=mlp", "optimizer_spec.lr=3e-4"], None)
 load_config([task, "trainer=no_such"][:1])
 load_config(["checkpoint=not/there/yet.ckpt", "optimizer_spec.lr=0.1"])
 load_config(["trainer.max_epochs=${oc.env:NO_SUCH_VARIABLE}"])
@@ -76,7 +76,7 @@ made(("trainer.max_epochs=3", "experiment=digits/robst"))
 made(["metrics=[precision_at_fixed_recall]"])
 config = load_config(
     [
-        "module=digits/mlp",
+        "module=mlp",
         # error: trainer.max_epochs: expected a whole number of at least -1, found 2.5
         "trainer.max_epochs=2.5",
         # error: optimizer_spec.momentun: AdamWSpec has no such field
@@ -141,13 +141,17 @@ def test_a_verdict_is_given_anew_when_an_experiment_changes(project: Path) -> No
 
 
 def test_a_verdict_is_given_anew_when_a_schema_changes(project: Path) -> None:
-    program = 'from app import load_config\n\nload_config(["datamodule.augmentation.max_rotation=20"])\n'
-    schema = project / "app/tasks/digits/config.py"
+    program = 'from app import load_config\n\nload_config(["datamodule.augmentations.random_affine.max_rotation=20"])\n'
+    schema = project / "app/schemas/augmentations/images.py"
     before = schema.read_text()
     assert checked(project, program, "later.py") == {}
 
-    schema.write_text(before.replace("max_rotation: Annotated[float, Ge(0), Le(180)]", "max_rotation: Dropout"))
-    assert "a number of at least 0 and below 1, found 20" in checked(project, program, "later.py")[3]
+    schema.write_text(
+        before.replace(
+            "max_rotation: Annotated[float, Ge(0), Le(180)]", "max_rotation: Annotated[float, Ge(0), Le(10)]"
+        )
+    )
+    assert "a number of at least 0 and of at most 10, found 20" in checked(project, program, "later.py")[3]
 
     schema.write_text(f"{before}\nraise RuntimeError('not finished')\n")
     assert checked(project, program, "later.py")[3] == "cannot be checked: RuntimeError: not finished"
@@ -167,8 +171,8 @@ def test_a_verdict_is_given_anew_when_what_gives_it_changes(project: Path) -> No
     judging = {*map(Path, done.stdout.split())}
 
     assert len(judging) > 30
-    # These two hold nothing but a sentence.
-    assert judging - {*_judging(package)} == {package / "checks/__init__.py", package / "tasks/digits/__init__.py"}
+    # It holds nothing but a sentence.
+    assert judging - {*_judging(package)} == {package / "checks/__init__.py"}
 
 
 def test_mypy_imports_no_torch_for_it(project: Path) -> None:

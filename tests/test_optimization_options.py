@@ -11,7 +11,7 @@ from app.compose import compose
 from app.train import train
 
 SMALL = [
-    "module=digits/mlp",
+    "module=mlp",
     "module.model_config.hidden_dims=[12]",
     "trainer.max_epochs=2",
     "trainer.limit_train_batches=6",

@@ -9,14 +9,15 @@ import yaml
 
 from app import RunConfig, load_config, load_from_config
 from app.compose import compose
+from app.schemas.modules import MLPConfig, MLPModuleConfig
 from app.schemas.optimizers import SGDSpec
 from app.schemas.problems import ConfigError
-from app.tasks.digits.config import DigitsTaskConfig, MLPConfig, MLPModuleConfig
-from app.tasks.digits.module import MLPModule
+from app.tasks.digits.config import DigitsTaskConfig
 from app.tasks.shared.fingerprint import FingerprintError
+from app.tasks.shared.mlp_module import MLPModule
 from app.train import train
 
-FAST = ["module=digits/mlp", "trainer.max_epochs=2", "trainer.limit_train_batches=5", "callbacks=[checkpoint]"]
+FAST = ["module=mlp", "trainer.max_epochs=2", "trainer.limit_train_batches=5", "callbacks=[checkpoint]"]
 
 
 @pytest.fixture(autouse=True)
@@ -33,9 +34,9 @@ def metrics(run: Path) -> str:
     return (run / "metrics.csv").read_text()
 
 
-@pytest.mark.parametrize("module", ["digits/mlp", "digits/cnn"])
+@pytest.mark.parametrize("module", ["mlp", "digits/cnn"])
 def test_two_runs_with_one_seed_are_bit_identical(module: str, tmp_path: Path) -> None:
-    overrides = [*FAST, f"module={module}", "datamodule.augmentation.noise=0.1"]
+    overrides = [*FAST, f"module={module}", "datamodule.augmentations.noise={id: gaussian_noise}"]
     for name, seed in (("one", 7), ("same", 7), ("other", 8)):
         train(compose([*overrides, f"seed_params.seed={seed}"]), str(tmp_path / name))
 
@@ -89,7 +90,7 @@ def test_a_config_written_as_objects_equals_the_composed_one_and_trains() -> Non
         module=MLPModuleConfig(model_config=MLPConfig(hidden_dims=(32,))),
         optimizer_spec=SGDSpec(lr=0.1),
     )
-    words = ["module=digits/mlp", "module.model_config.hidden_dims=[32]", "optimizer_spec=sgd", "optimizer_spec.lr=0.1"]
+    words = ["module=mlp", "module.model_config.hidden_dims=[32]", "optimizer_spec=sgd", "optimizer_spec.lr=0.1"]
     assert written == load_config(words)
 
     written.trainer.fast_dev_run = True
@@ -127,7 +128,7 @@ def test_hyperparameters_come_back_from_a_checkpoint(tmp_path: Path) -> None:
 def test_testing_on_another_test_split_is_refused_and_the_run_marked_failed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("app.tasks.digits.datamodule.every_fifth_of_each", lambda digits: digits == 3)
+    monkeypatch.setattr("app.tasks.shared.digits_data.every_fifth_of_each", lambda digits: digits == 3)
 
     with pytest.raises(FingerprintError, match="not the one that task 'digits' is defined by"):
         train(compose([*FAST, "trainer.limit_val_batches=1"]), str(tmp_path / "run"))
@@ -139,7 +140,7 @@ def test_testing_on_another_test_split_is_refused_and_the_run_marked_failed(
 
 @pytest.mark.filterwarnings("ignore:The dirpath has changed")  # the run that goes on keeps its own best checkpoints
 def test_a_run_goes_on_from_a_checkpoint_read_with_weights_only(tmp_path: Path) -> None:
-    words = ["module=digits/mlp", "trainer.limit_train_batches=5", "callbacks=[checkpoint]", "scheduler_spec=linear"]
+    words = ["module=mlp", "trainer.limit_train_batches=5", "callbacks=[checkpoint]", "scheduler_spec=linear"]
     train(compose([*words, "trainer.max_epochs=1"]), str(tmp_path / "first"))
     last = tmp_path / "first" / "checkpoints" / "last.ckpt"
 

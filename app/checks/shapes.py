@@ -18,7 +18,7 @@ from app.schemas.problems import AppError, Problem
 from app.schemas.run import RunConfig
 from app.shapes import SECONDS, SECONDS_TO_START
 from app.shapes.report import ShapeReport, from_json
-from app.stored_config import for_measuring
+from app.stored_config import STORED, for_measuring
 
 _ENDS: Final[Mapping[str, str]] = {
     "SIGKILL": "was killed, as happens when memory runs out",
@@ -46,7 +46,7 @@ def shape_reports(configs: Mapping[str, RunConfig], *, processes: int) -> Mappin
 
 def _for_a_check(config: RunConfig) -> dict[str, Any]:
     """The config in plain containers, without weights to fetch or files to read."""
-    return {**for_measuring(to_plain(config)), "checkpoint": None, "resume_path": None}
+    return {**for_measuring(to_plain(config)), **dict.fromkeys(STORED)}
 
 
 def _checked(plain: Mapping[str, Any]) -> dict[str, ShapeReport]:

@@ -69,15 +69,22 @@ def _chosen_anyway(group: str, chosen: Mapping[str, object], experiment: Experim
     if group == "task":
         return experiment.task
     if group == "loss":
-        return list(config.module.default_losses)
+        terms = config.module.default_terms(config.task.kind)
+        # Terms that differ from their options are others when these are chosen.
+        return [tag if option == tag and not fields else fields for tag, (option, fields) in terms.items()]
     if group in DEFAULT_OPTIONS:
         default = DEFAULT_OPTIONS[group]
         return default.replace("${task}", experiment.task) if isinstance(default, str) else default or None
-    module = str(experiment.choices.get("module") or _chosen_anyway("module", chosen, experiment, config))
-    preset: Any = options["module"][module].preset
-    for part in groups[group].path[1:]:
-        preset = preset.get(part) or {}
-    return preset.get("id")
+    owner, *within = groups[group].path
+    part = str(experiment.choices.get(owner) or _chosen_anyway(owner, chosen, experiment, config))
+    preset: Any = options[owner][part].tree
+    for name in within:
+        preset = preset.get(name) or {}
+    if not groups[group].several:
+        return preset.get("id")
+    # Options that the part sets otherwise than they are by themselves are others when they are chosen.
+    as_chosen = {name: options[group][name].tree if name in options[group] else None for name in preset}
+    return list(preset) if as_chosen == preset else [preset]
 
 
 def _same_values(value: object, before: object, after: object, path: Path, composed: Composed) -> Iterator[_Same]:

@@ -15,6 +15,7 @@ from app.schemas.codes import Code
 from app.schemas.constraints import (
     DeviceName,
     Duration,
+    FileName,
     Fraction,
     MinusOneOrMore,
     NonEmptyText,
@@ -24,6 +25,7 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
+from app.schemas.export import ExportFormat, ToleranceConfig, missing_packages
 from app.schemas.model_paths import nested
 from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
@@ -731,6 +733,26 @@ class BatchSizeFinderConfig(CallbackConfig):
             yield "margin", f"has an effect with mode=binsearch only, found mode={self.mode}"
 
 
+@register("callbacks", "export", target="app.callbacks.export.ExportBest")
+@schema
+class ExportBestConfig(CallbackConfig):
+    """Exports the best checkpoint when training has ended, as `app export` does from a checkpoint."""
+
+    format: ExportFormat = "onnx"
+    """Kind of file: `onnx` (`.onnx`) or torch's own exported program (`.pt2`)."""
+
+    file: FileName = "model"
+    """Name of the file in the run directory, without its ending."""
+
+    tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
+    """How far it may be off from torch on batches of the val split; beyond that there is no file."""
+
+    @rule("format", code=Code.ENVIRONMENT)
+    def _packages_are_installed(self) -> Iterator[Finding]:
+        if missing := missing_packages(self.format):
+            yield "format", missing
+
+
 OWN_DEFAULTS: Final[Mapping[type, Mapping[str, str]]] = {
     CheckpointConfig: {
         "mode": "Lightning's 'min' would quietly keep the worst model of a metric that should rise.",
@@ -744,6 +766,7 @@ OWN_DEFAULTS: Final[Mapping[type, Mapping[str, str]]] = {
         "console_kwargs": "the same console, as a schema.",
     },
     StochasticWeightAveragingConfig: {"device": "the same device, by its name."},
+    ExportBestConfig: {"tolerance": "the same tolerance, written out."},
 }
 """The fields whose default deliberately differs from the target's, with the reason."""
 

@@ -10,6 +10,7 @@ from app.schemas.callbacks import (
     DeviceStatsConfig,
     EarlyStoppingConfig,
     EMAConfig,
+    ExportBestConfig,
     FreezeConfig,
     GradientAccumulationConfig,
     GradientNormConfig,
@@ -185,6 +186,9 @@ def _unfit(config: CallbackConfig, trainer: TrainerConfig) -> Iterator[str]:
                 yield "needs swa_epoch_start as a number of epochs, as trainer.max_epochs=-1 has no share"
             if isinstance(config.swa_epoch_start, int) and -1 < trainer.max_epochs < config.swa_epoch_start:
                 yield f"never starts: swa_epoch_start={config.swa_epoch_start} is more than trainer.max_epochs"
+        case ExportBestConfig():
+            if sharded:
+                yield f"needs all of a model that trainer.strategy={trainer.strategy} splits over devices"
         case WeightAveragingConfig() | EMAConfig():
             if sharded:
                 yield f"cannot average a model that trainer.strategy={trainer.strategy} splits over devices"

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 from app.schemas.annotations import field_types
 from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText, NonNegativeInt, PositiveInt
+from app.schemas.problems import missing_extra
 from app.schemas.registry import group, register
 from app.schemas.rules import Finding, remark, rule
 from app.schemas.schema import schema
@@ -238,11 +239,6 @@ class MLFlowLoggerConfig(LoggerConfig):
         for name in ("run_name", "artifact_location"):
             if self.run_id is not None and getattr(self, name) is not None:
                 yield name, f"has no effect with run_id={self.run_id}, a run that has its own; set it to null"
-
-
-def missing_extra(product: str, extra: str) -> str:
-    """The message for a logger whose package is an extra of this distribution."""
-    return f"{product} is not installed; type: pip install 'typed-lightning-app[{extra}]'"
 
 
 def is_web_address(text: str) -> bool:

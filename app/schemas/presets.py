@@ -3,8 +3,8 @@
 from typing import Any, cast, get_origin
 
 from app.schemas.annotations import alternatives, element_type, field_types
-from app.schemas.registry import group_of, option_at, options
-from app.schemas.schema import is_schema
+from app.schemas.registry import group_of, option_at, options, starting_values
+from app.schemas.schema import MISSING, is_schema
 
 
 def with_presets(value: Any, annotation: Any) -> Any:
@@ -29,6 +29,8 @@ def _part(value: dict[Any, Any], cls: type) -> dict[Any, Any]:
             return value
         schema = option.schema
         if chosen:
-            value = {**cast(dict[str, Any], option.preset), **value}
+            # Its defaults too, which others may interpolate; what has none is told to be missing where it is read.
+            started = {name: item for name, item in starting_values(schema).items() if item != MISSING}
+            value = {**started, **cast(dict[str, Any], option.preset), **value}
     types = field_types(schema)
     return {key: with_presets(item, types[key]) if key in types else item for key, item in value.items()}

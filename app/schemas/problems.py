@@ -158,6 +158,11 @@ def show(value: object, *, limit: int = 60) -> str:
     return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
+def missing_extra(product: str, extra: str) -> str:
+    """The message for what needs a package that is an extra of this distribution."""
+    return f"{product} is not installed; type: pip install 'typed-lightning-app[{extra}]'"
+
+
 def first_line(error: BaseException) -> str:
     """What another library says is wrong, without its advice: Hydra's second line tells people to add keys with `+`."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -6,13 +6,13 @@ what an option is made of is known without it, and importing it would take most 
 
 import dataclasses
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import Any, TypeVar, cast
 
-from app.schemas.annotations import field_types
+from app.schemas.annotations import alternatives, field_types
 from app.schemas.problems import Path
 from app.schemas.schema import import_path, initial_values, is_schema
 
@@ -66,6 +66,16 @@ class Option:
         preset = {name: _plain(value) for name, value in self.preset.items()}
         return {"_target_": import_path(self.schema), **starting_values(self.schema), **preset}
 
+    @property
+    def owner(self) -> str | None:
+        """The task that the option is of, None for one that serves every task."""
+        task, slash, _ = self.name.partition("/")
+        return task if slash else None
+
+    def serves(self, task: str) -> bool:
+        """Whether runs of the task may choose it."""
+        return self.owner in (None, task)
+
 
 class Options(Mapping[str, dict[str, Option]]):
     """Every option by group and name, in the order of registration.
@@ -81,8 +91,15 @@ class Options(Mapping[str, dict[str, Option]]):
         self._followers: list[Callable[[Option], None]] = []
 
     def __getitem__(self, group: str) -> dict[str, Option]:
-        for family in self._to_import.pop(group, ()):
+        families = self._to_import.pop(group, ())
+        for family in families:
             import_module(family)
+        if families:
+            # In one order, whatever else has imported some of the families before.
+            place = {family: number for number, family in enumerate(families)}
+            named = self._registered[group]
+            in_order = sorted(named.values(), key=lambda option: place.get(option.schema.__module__, len(place)))
+            self._registered[group] = {option.name: option for option in in_order}
         return self._registered[group]
 
     def __iter__(self) -> Iterator[str]:
@@ -199,6 +216,24 @@ def group_of(base: type) -> Group | None:
 def group_at(path: Path) -> Group | None:
     """The group whose choice stands at this path of a run's config."""
     return next((group for group in groups.values() if group.path == path), None)
+
+
+def choices_around(group: Group) -> list[str]:
+    """The choices whose configs have a place for the group's, such as `task=tabular`: those for every task, if any."""
+    around, *inside = group.path
+    fitting = [option for option in options.get(around, {}).values() if _has_field(option.schema, inside)]
+    shared = [option for option in fitting if option.owner is None]
+    return [f"{around}={option.name}" for option in shared or fitting]
+
+
+def _has_field(schema: type, path: Sequence[str]) -> bool:
+    annotation: Any = schema
+    for name in path:
+        inner = next((member for member in alternatives(annotation) if is_schema(member)), None)
+        if inner is None or name not in field_types(inner):
+            return False
+        annotation = field_types(inner)[name]
+    return True
 
 
 def has_own_id(schema: type) -> bool:

@@ -11,6 +11,7 @@ from app.schemas.clashes import clashes, clashes_with_several_optimizers
 from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataModuleConfig
+from app.schemas.export import ENDINGS, ExportConfig, format_of, missing_packages
 from app.schemas.find_lr import FindLRConfig
 from app.schemas.lengths import ends_too_early, happens_beyond, never_validated, scheduled_beyond, validated_beyond
 from app.schemas.loggers import LoggerConfig
@@ -25,10 +26,10 @@ from app.schemas.optimization import (
 )
 from app.schemas.optimizers import OptimizerSpec
 from app.schemas.outputs import OutputMapping
-from app.schemas.phases import PHASES, Mode
+from app.schemas.phases import PHASES, Mode, log_prefix
 from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
-from app.schemas.problems import Path, did_you_mean, dotted, one_of
+from app.schemas.problems import ConfigError, Path, did_you_mean, dotted, one_of
 from app.schemas.registry import Group, groups, option_of, options
 from app.schemas.resolution import resolve
 from app.schemas.rules import Finding, remark, rule
@@ -40,7 +41,7 @@ from app.schemas.schedulers import (
 from app.schemas.schema import is_schema, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
-from app.schemas.task_fit import misfits
+from app.schemas.task_fit import misfits, unfit_augmentations, unfit_scores
 from app.schemas.trainer import TrainerConfig
 from app.schemas.unused import num_workers, unused_by_callbacks, unused_by_scheduler, unused_loading, unused_losses
 from app.schemas.validation import check
@@ -71,17 +72,18 @@ def _default_part(group: str, chosen: Mapping[str, Any]) -> Any:
     return parts if groups[group].several else parts[names[0]]
 
 
-def _default_option(group: str, name: str, chosen: Mapping[str, Any]) -> Any:
+def _default_option(group: str, name: str, chosen: Mapping[str, Any], **fields: object) -> Any:
     tree = {part: to_plain(config) for part, config in chosen.items() if is_schema(type(config))}
-    resolved, faults = resolve({**tree, "default": options[group][name].tree})
+    resolved, faults = resolve({**tree, "default": {**options[group][name].tree, **fields}})
     assert not faults, "a default option interpolates the parts above it, which are there"
     return check(resolved["default"], groups[group].base)
 
 
 def _default_joint_loss(chosen: Mapping[str, Any]) -> JointLossConfig:
     """The losses that the module names."""
+    terms = chosen["module"].default_terms(chosen["task"].kind)
     return JointLossConfig(
-        losses={name: _default_option("loss", name, chosen) for name in chosen["module"].default_losses}
+        losses={tag: _default_option("loss", name, chosen, **fields) for tag, (name, fields) in terms.items()}
     )
 
 
@@ -150,21 +152,32 @@ class RunConfig:
     checkpoint: NonEmptyText | None = None
     """The checkpoint that `app test` measures and `app predict` uses; null for a run that trains its own."""
 
+    model: NonEmptyText | None = None
+    """An exported model that takes the checkpoint's place: a file that `app export` wrote, `.onnx` or `.pt2`."""
+
     find_lr: FindLRConfig = dataclasses.field(default_factory=FindLRConfig)
     """The range that `app find-lr` searches."""
 
     predictions: PredictionsConfig = dataclasses.field(default_factory=PredictionsConfig)
     """What `app predict` writes."""
 
+    export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
+    """What `app export` writes."""
+
     @rule("task", "module", "datamodule")
     def parts_belong_to_the_task(self) -> Iterator[Finding]:
         """A part of another task would train on other data than the test set's, or fail on its shape."""
         for part, config in (("module", self.module), ("datamodule", self.datamodule)):
             option = option_of(config)
-            owner = option.name.partition("/")[0] if option else self.task.name
-            if owner != self.task.name:
-                here = [name for name in options[part] if name.startswith(f"{self.task.name}/")]
-                yield part, f"is of task {owner}, but the task is {self.task.name}; expected {one_of(here)}"
+            if option is not None and not option.serves(self.task.name):
+                here = [name for name, other in options[part].items() if other.serves(self.task.name)]
+                yield part, f"is of task {option.owner}, but the task is {self.task.name}; expected {one_of(here)}"
+
+    @rule("datamodule", "predictions.inputs")
+    def inputs_can_be_read(self) -> Iterator[Finding]:
+        """A task's datamodule knows what kinds of file hold its samples."""
+        for path, message in self.predictions.unread_inputs(self.datamodule.input_endings):
+            yield ("predictions", *((path,) if isinstance(path, str) else path)), message
 
     @rule("module", "datamodule")
     def targets_are_declared(self) -> Iterator[Finding]:
@@ -172,13 +185,15 @@ class RunConfig:
         there = self.datamodule.target_keys()
         for name in self.module.model_targets():
             if name not in there:
-                meant = did_you_mean(name, there) or f"; it has {', '.join(there)}"
+                fitting = [other for other, config in self._datamodules() if name in config.target_keys()]
+                instead = f"; choose {' or '.join(f'datamodule={other}' for other in fitting)}" if fitting else ""
+                meant = instead or did_you_mean(name, there) or f"; it has {', '.join(there)}"
                 yield "module", f"its model needs the target '{name}', which no batch has{meant}"
 
-    @rule("module", "datamodule", "joint_loss", "metrics")
+    @rule("task", "module", "datamodule", "joint_loss", "metrics")
     def outputs_are_declared(self) -> Iterator[Finding]:
         """A loss or metric of an output that the module never puts out would fail at the first step."""
-        there = (*self.module.output_keys(), *self.datamodule.target_keys())
+        there = (*self.module.output_keys(self.task.kind), *self.datamodule.target_keys())
         computed: list[tuple[Path, OutputMapping]] = [
             *((("joint_loss", "losses", tag), loss) for tag, loss in self.joint_loss.losses.items()),
             *((("metrics", name), metric) for name, metric in self.metrics.items()),
@@ -198,6 +213,16 @@ class RunConfig:
     def everything_fits_the_task(self) -> Iterator[Finding]:
         """What is computed from targets of another kind or number fails at the first batch, or measures nothing."""
         yield from misfits(self.task, self.module, self.joint_loss, self.metrics)
+
+    @rule("task", "datamodule")
+    def augmentations_fit_the_task(self) -> Iterator[Finding]:
+        """A row of a table turned about its middle would be learnt from without a word."""
+        yield from unfit_augmentations(self.task, self.datamodule)
+
+    @rule("module", "datamodule")
+    def scores_fit_the_target(self) -> Iterator[Finding]:
+        """One score for an image has nothing to say of its pixels."""
+        yield from unfit_scores(self.module, self.datamodule)
 
     @rule("task", "module", "joint_loss", "metrics")
     def names_are_logged_once(self) -> Iterator[Finding]:
@@ -412,17 +437,36 @@ class RunConfig:
     @rule("predictions.outputs", "module")
     def predicted_outputs_are_there(self) -> Iterator[Finding]:
         """Asked for by another name, an output would be missed only once all is predicted."""
-        there = ("class", *(name for name in self.module.output_keys() if name != "input"))
+        there = ("class", *(name for name in self.module.output_keys(self.task.kind) if name != "input"))
         for place, name in enumerate(self.predictions.outputs or ()):
             if name not in there:
                 meant = did_you_mean(name, there) or f"; there is {', '.join(there)}"
                 yield ("predictions", "outputs", place), f"there is no output '{name}'{meant}"
 
-    @rule("resume_path", "checkpoint")
+    @rule("resume_path", "checkpoint", "model")
     def one_checkpoint_at_a_time(self) -> Iterator[Finding]:
         """A run either goes on from one or uses one."""
         if self.resume_path is not None and self.checkpoint is not None:
             yield "checkpoint", "is for `app test` and `app predict`, resume_path for training; set one of them"
+        if self.model is not None:
+            for other in ("checkpoint", "resume_path"):
+                if getattr(self, other) is not None:
+                    yield "model", f"is an exported model, which holds weights of its own; set it or {other}, not both"
+
+    @rule("model")
+    def model_is_exported(self) -> Iterator[Finding]:
+        """A checkpoint given as a model would be met by a reader of other files."""
+        if self.model is not None and format_of(self.model) is None:
+            yield (
+                "model",
+                f"expected the file of an exported model, {' or '.join(ENDINGS.values())}, found {self.model!r}",
+            )
+
+    @rule("model", code=Code.ENVIRONMENT)
+    def model_can_be_run(self) -> Iterator[Finding]:
+        """Its runtime is no part of this project."""
+        if self.model is not None and (missing := missing_packages(format_of(self.model))):
+            yield "model", missing
 
     def logged_metrics(self) -> dict[str, Mode | None]:
         """Everything that the run logs of its splits, `<split>/<name>`, with the mode that suits it.
@@ -437,12 +481,21 @@ class RunConfig:
                 values |= dict.fromkeys(("loss", *(tags if len(tags) > 1 else ())), "min")
             for name, metric in {**self.task.fixed_metrics(), **self.metrics}.items():
                 values |= metric.results(name) if phase in metric.phases else {}
-            prefixes = [f"{phase}/{name}" for name in self.datamodule.dataset_names(phase)] or [phase]
+            prefixes = [log_prefix(phase, name) for name in self.datamodule.dataset_names(phase) or [""]]
             logged |= {f"{prefix}/{name}": mode for prefix in prefixes for name, mode in values.items()}
         return {**logged, **self.module.logged_metrics()}
 
     def _optimizer_parts(self) -> Iterator[tuple[Path, OptimizerSpec, SchedulerSpec | None]]:
         return optimizer_parts(self.optimizer_spec, self.scheduler_spec, self.optimizers)
+
+    def _datamodules(self) -> Iterator[tuple[str, DataModuleConfig]]:
+        """The datamodules that the task has beside this one, by name, as they are before anything is set."""
+        for name, option in options["datamodule"].items():
+            if option.serves(self.task.name):
+                try:
+                    yield name, _default_option("datamodule", name, {"task": self.task})
+                except ConfigError:
+                    continue  # it has to be told something first
 
     def _monitoring(self) -> Iterator[tuple[str, object]]:
         yield "task", self.task

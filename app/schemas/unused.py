@@ -25,8 +25,7 @@ _STOPPING: Final = (EarlyStoppingConfig, SpikeDetectionConfig, TimerConfig)
 
 def num_workers(datamodule: DataModuleConfig) -> int:
     """Processes that load data for any of the splits."""
-    loaders = (datamodule.dataloader, datamodule.evaluation_dataloader)
-    return max(loader.num_workers for loader in loaders if loader is not None)
+    return max(loader.num_workers for _, loader in datamodule.loaders())
 
 
 def unused_losses(joint_loss: JointLossConfig, module: ModuleConfig) -> Iterator[Finding]:
@@ -42,10 +41,9 @@ def unused_losses(joint_loss: JointLossConfig, module: ModuleConfig) -> Iterator
 def unused_loading(datamodule: DataModuleConfig, trainer: TrainerConfig) -> Iterator[Finding]:
     """What is about a GPU, or about processes that load, where there are none."""
     if trainer.accelerator == "cpu":
-        for name in ("dataloader", "evaluation_dataloader"):
-            if getattr(datamodule, name) is not None:
-                found = "has no effect with trainer.accelerator=cpu, which copies nothing"
-                yield ("datamodule", name, "pin_memory"), found
+        for path, _ in datamodule.loaders():
+            found = "has no effect with trainer.accelerator=cpu, which copies nothing"
+            yield ("datamodule", *path, "pin_memory"), found
     if not num_workers(datamodule):
         yield "seed_params.workers", "has no effect: datamodule.dataloader.num_workers is 0"
 

@@ -14,7 +14,7 @@ from app.schemas.expectations import expected
 from app.schemas.faults import Fault
 from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError, Path, Problem, did_you_mean, dotted, show
-from app.schemas.registry import Group, group_of, leaf_fields, option_at, options
+from app.schemas.registry import Group, choices_around, group_at, group_of, leaf_fields, option_at, options
 from app.schemas.resolution import UNRESOLVED, resolve
 from app.schemas.schema import MISSING, fill, import_path, is_schema, schemas
 
@@ -158,7 +158,7 @@ class _Reader:
         instance: Any = object.__new__(leaf)
         faults, usable = fill(instance, values, known)
         for fault in faults:
-            self.faults.append(fault._replace(path=path + fault.path, depth=len(fault.path)))
+            self.faults.append(_with_choices(fault._replace(path=path + fault.path, depth=len(fault.path))))
         return instance if usable else _BAD
 
     def read(self, value: object, annotation: Any, path: Path) -> object:
@@ -190,7 +190,7 @@ class _Reader:
         for key, item in value.items():
             if type(key) is not key_type or (isinstance(key, str) and not _is_text(key)):
                 return self._fault(path, f"expected {expected(key_type)} as each key, found {show(key)}")
-            if group and group.several and (message := _not_chosen(group, key, item, chosen)):
+            if group and group.several and (message := _not_chosen(group, key, item, chosen, path)):
                 read[key] = self._fault((*path, key), message, Code.UNKNOWN_OPTION)
                 continue
             read[key] = self.read(item, element_type(annotation, key), (*path, key))
@@ -236,6 +236,15 @@ class _Reader:
         return _BAD
 
 
+def _with_choices(fault: Fault) -> Fault:
+    """For a field that a choice was mounted at, or would be: what to choose with it."""
+    group = group_at(fault.path) if fault.code is Code.UNKNOWN_FIELD else None
+    if group is None or not (around := choices_around(group)):
+        return fault
+    found = fault.message.partition(";")[0]
+    return fault._replace(message=f"{found}; {group.name}=<option> goes with {' or '.join(around)}")
+
+
 def _chosen_by_id(cls: type) -> bool:
     group = group_of(cls)
     return group is not None and not group.presets_only
@@ -246,12 +255,15 @@ def _part(cls: type) -> str:
     return f"an option of {group.name}" if group and not group.presets_only else f"a mapping ({cls.__name__})"
 
 
-def _not_chosen(group: Group, name: str, item: object, chosen: list[str]) -> str | None:
+def _not_chosen(group: Group, name: str, item: object, chosen: list[str], path: Path) -> str | None:
     """What is wrong with an entry of a group of several, as far as its name and kind tell."""
     if is_schema(type(item)) or name in chosen:
         return None
     if isinstance(item, dict) and "id" in item:
         return None if re.fullmatch(NAME, name) else f"expected a name of letters, digits and _, found {show(name)}"
+    if path != group.path:  # choices of the group are mounted elsewhere
+        option = name if name in options[group.name] else "<option>"
+        return f"needs to say what it is: {{id: {option}}}; {_choices(group)}"
     if name not in options[group.name]:
         meant = did_you_mean(name, options[group.name])
         own = "; a name of your own needs an id: {id: <option>}" if not meant else ""

@@ -13,7 +13,7 @@ from app.schemas.datamodule import DataModuleConfig
 from app.schemas.phases import Split
 from app.schemas.task import TaskConfig
 from app.shapes.fake import FEW, Values
-from app.tasks.shared.datamodule import BaseDataModule
+from app.tasks.shared.datamodule import BaseDataModule, Loaders
 from app.tasks.shared.datasets import Batch
 
 _COUNT: Final = 2
@@ -46,11 +46,11 @@ class DeclaredBatches(BaseDataModule[DataModuleConfig, TaskConfig]):
         """The training batches."""
         return self._batches("train")
 
-    def val_dataloader(self) -> DataLoader[Any]:
+    def val_dataloader(self) -> Loaders:
         """The batches of val, of each dataset where there are several."""
         return self._of_each_dataset("val")
 
-    def test_dataloader(self) -> DataLoader[Any]:
+    def test_dataloader(self) -> Loaders:
         """The batches of test, of each dataset where there are several."""
         return self._of_each_dataset("test")
 
@@ -60,14 +60,14 @@ class DeclaredBatches(BaseDataModule[DataModuleConfig, TaskConfig]):
 
     def test_fingerprint(self) -> str:
         """The task's: nothing else may be tested on."""
-        return self.task.test_fingerprint
+        return self.task.test_fingerprint or ""
 
     def _samples(self, split: Split) -> Dataset[Any]:
         return _Samples(self._few, _COUNT * self.datamodule_config.loader(split).batch_size)
 
-    def _of_each_dataset(self, split: Split) -> DataLoader[Any]:
+    def _of_each_dataset(self, split: Split) -> Loaders:
         names = self.datamodule_config.dataset_names(split)
-        return cast(DataLoader[Any], [self._batches(split) for _ in names]) if len(names) > 1 else self._batches(split)
+        return [self._batches(split) for _ in names] if len(names) > 1 else self._batches(split)
 
     def _batches(self, split: Split) -> DataLoader[Any]:
         size = self.datamodule_config.loader(split).batch_size

@@ -57,7 +57,7 @@ class Values:
         """A batch as the datamodule declares it."""
         targets = {name: self._tensor(target, size) for name, target in spec.targets.items()}
         alone = targets["target"] if targets.keys() == {"target"} else None
-        return Batch(self._tensor(spec.input, size), targets if alone is None else alone)  # type: ignore[arg-type]  # targets may be a mapping
+        return Batch(self._tensor(spec.input, size), targets if alone is None else alone)
 
     def real(self, value: Any) -> Any:
         """The same with values, whatever it is made of."""

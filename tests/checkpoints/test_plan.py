@@ -8,7 +8,7 @@ from app.builders.run import build_module
 from app.checkpoints.plan import plan
 from app.compose import load_config
 
-MLP = ["module=digits/mlp", "module.model_config.hidden_dims=[3]"]
+MLP = ["module=mlp", "module.model_config.hidden_dims=[3]"]
 
 
 @pytest.fixture(autouse=True)

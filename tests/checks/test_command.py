@@ -11,6 +11,7 @@ import pytest
 from app.checks.lint import Subject, lint
 from app.cli import main
 from app.experiments import experiment_at, experiment_names
+from app.tasks import task_folders
 
 Output = pytest.CaptureFixture[str]
 
@@ -48,7 +49,7 @@ def odd(tmp_path: Path) -> Path:
 
 def test_every_experiment_and_default_config_is_checked_when_none_is_named(capsys: Output) -> None:
     assert main(["check"]) == 0
-    assert capsys.readouterr().out == f"no problem found in {len(experiment_names()) + 1} configs\n"
+    assert capsys.readouterr().out == f"no problem found in {len(experiment_names()) + len(task_folders())} configs\n"
 
 
 def test_every_problem_of_every_named_experiment_is_reported_at_its_place(
@@ -76,11 +77,11 @@ def test_overrides_are_typed_on_top_of_each_named_experiment(wrong: Path, capsys
 
 
 def test_overrides_alone_make_the_config_of_a_run(capsys: Output) -> None:
-    assert main(["check", "module=digits/mlp", "optimizer_spec.lr=3e-4"]) == 0
+    assert main(["check", "module=mlp", "optimizer_spec.lr=3e-4"]) == 0
     assert capsys.readouterr().out == "no problem found\n"
-    assert main(["check", "module=digits/mpl", "optimizer_spec.lr=fast"]) == 2
+    assert main(["check", "module=digits/cmn", "optimizer_spec.lr=fast"]) == 2
     out = capsys.readouterr().out.splitlines()
-    assert out[0].startswith("module=digits/mpl: TLA203 module: no option 'digits/mpl'; did you mean 'digits/mlp'?")
+    assert out[0].startswith("module=digits/cmn: TLA203 module: no option 'digits/cmn'; did you mean 'digits/cnn'?")
     assert out[1:] == [
         "optimizer_spec.lr=fast: TLA202 optimizer_spec.lr: expected a number above 0, found 'fast'",
         "2 problems found",
@@ -95,7 +96,7 @@ def test_a_hint_alone_passes_and_a_warning_does_not(capsys: Output) -> None:
 
 
 def test_every_job_of_a_sweep_is_checked(capsys: Output) -> None:
-    assert main(["check", "-m", "optimizer_spec.lr=1e-3,1e-4", "module=digits/mlp,digits/cnn"]) == 0
+    assert main(["check", "-m", "optimizer_spec.lr=1e-3,1e-4", "module=mlp,digits/cnn"]) == 0
     assert capsys.readouterr().out == "no problem found in 4 configs\n"
 
 

@@ -8,8 +8,8 @@ from app.schemas.codes import Code
 from app.schemas.problems import ConfigError
 
 LACKING = {
-    "timm": ["module=digits/parts", "backbone=timm", "module.model_config.backbone.model_name=resnet18"],
-    "torchvision": ["module=digits/parts", "backbone=timm", "module.model_config.backbone.model_name=resnet18"],
+    "timm": ["module=parts", "backbone=timm", "module.model_config.backbone.model_name=resnet18"],
+    "torchvision": ["module=parts", "backbone=timm", "module.model_config.backbone.model_name=resnet18"],
     "tensorboard": ["logger=[tensorboard]"],
     "wandb": ["logger=[wandb]", "logger.wandb.mode=offline"],
     "mlflow": ["logger=[mlflow]"],

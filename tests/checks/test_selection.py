@@ -52,7 +52,7 @@ def test_of_a_folder_with_experiments_nothing_else_is_taken(tmp_path: Path) -> N
 def test_every_word_that_names_nothing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         experiments_named(["digits/robst", "no/such.yaml", str(tmp_path), "digits/mlp"])
-    listed = "digits/low_data"
+    listed = "cifar10/parts"
     messages = [problem.message for problem in error.value.problems]
     assert messages == [
         "expected an experiment, a task, a file or key=value; did you mean 'digits/robust'?",

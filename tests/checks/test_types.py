@@ -18,9 +18,10 @@ from app.schemas.problems import AppError, FileSource, Problem
 from app.schemas.registry import groups, options
 from app.schemas.schema import schemas
 from app.tasks import import_task_configs
+from tests.choosing import NEEDED, UNINSTALLED, task_of
 from tests.gate.conftest import Write, experiment, folder
 from tests.gate.corpus import Wrong, batches
-from tests.gate.test_corpus import CORPUS, NEEDED, RIGHT, written
+from tests.gate.test_corpus import CORPUS, RIGHT, written
 
 __all__ = ["experiment", "folder"]
 
@@ -71,7 +72,7 @@ def test_right_values_and_every_option_are_passed_over(experiment: Write, folder
         for group, named in options.items()
         for name in named
         # These need values, or what is not installed everywhere.
-        if f"{group}={name}" not in NEEDED and name not in ("timm", "multi")
+        if f"{group}={name}" not in NEEDED and name not in UNINSTALLED
     ]
 
     assert len(right) + len(chosen) > 200
@@ -89,13 +90,15 @@ TYPED = {
 @pytest.mark.parametrize("layer", range(len(CORPUS)))
 def test_whatever_is_of_a_wrong_type_is_found_where_it_stands(experiment: Write, folder: Path, layer: int) -> None:
     choices, wrongs = CORPUS[layer]
+    task = choices[0].removeprefix("task=")
     placed: dict[str, Wrong] = {}
     for number, batch in enumerate(batches([wrong for wrong in wrongs if wrong.kind in TYPED])):
         text, places = written([choice.split("=", 1) for choice in choices], batch)
-        experiment(text, f"batch{number}")
-        placed |= {f"digits/experiments/batch{number}.yaml:{places[wrong.path]}": wrong for wrong in batch}
+        experiment(text, f"batch{number}", task)
+        placed |= {f"{task}/experiments/batch{number}.yaml:{places[wrong.path]}": wrong for wrong in batch}
 
-    found = type_problems([experiment_at(file) for file in sorted(folder.glob("*.yaml"))], cache=CACHE)
+    files = sorted((folder.parents[1] / task / "experiments").glob("*.yaml"))
+    found = type_problems([experiment_at(file) for file in files], cache=CACHE)
 
     needing = [
         each for each in found if each.message.startswith("Missing named argument")
@@ -109,11 +112,12 @@ def choosing(group: str, name: str) -> Experiment:
     """An experiment that does nothing but choose an option."""
     chosen: dict[str, object] = {group: [name] if groups[group].several else name}
     if groups[group].mount.startswith("module."):
-        chosen = {"module": "digits/parts", **chosen}
+        chosen = {"module": "parts", **chosen}
     file = Path(f"choosing_{group}_{name}.yaml".replace("/", "_"))
+    task = task_of(group, name) or "digits"
     return Experiment(
-        name="digits/chosen",
-        task="digits",
+        name=f"{task}/chosen",
+        task=task,
         file=file,
         folder=file.parent,
         choices=chosen,

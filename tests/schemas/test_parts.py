@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from app.schemas.parts.backbones import ConvConfig, ConvMixerConfig, SmallResNetConfig, TimmConfig
+from app.schemas.parts.backbones import ConvConfig, ConvMixerConfig, MLPBackboneConfig, SmallResNetConfig, TimmConfig
 from app.schemas.parts.heads import (
     ArcFaceHeadConfig,
     EmbeddingHeadConfig,
@@ -14,13 +14,14 @@ from app.schemas.parts.heads import (
     MultiHeadConfig,
     SegmentationHeadConfig,
 )
-from app.schemas.parts.kinds import BackboneConfig, HeadConfig, NeckConfig
+from app.schemas.parts.kinds import BackboneConfig, HeadConfig, NeckConfig, PoolingConfig
 from app.schemas.parts.necks import FPNConfig, UNetConfig
 from app.schemas.parts.parts import PartsConfig
 from app.schemas.parts.poolings import AveragePoolingConfig, GeMPoolingConfig
 from app.schemas.plain import to_plain
-from app.schemas.problems import ConfigError
+from app.schemas.problems import ConfigError, Path
 from app.schemas.registry import groups, options
+from app.schemas.rules import remarks
 from app.schemas.validation import check, from_plain
 
 LINEAR: dict[str, Any] = {"id": "linear", "num_classes": 10}
@@ -78,6 +79,15 @@ def test_a_head_that_takes_a_vector_needs_a_pooling(neck: NeckConfig | None) -> 
     assert str(caught.value) == (
         "PartsConfig.pooling: head=linear takes one vector for each image: expected a pooling, as by pooling=average"
     )
+
+
+def test_a_mean_of_one_value_needs_no_power() -> None:
+    def found(backbone: BackboneConfig, pooling: PoolingConfig) -> list[Path]:
+        config = PartsConfig(backbone=backbone, pooling=pooling, head=LinearHeadConfig(num_classes=2))
+        return [fault.path for fault in remarks(config)]
+
+    assert found(MLPBackboneConfig(), GeMPoolingConfig()) == [("pooling",)]
+    assert found(MLPBackboneConfig(), AveragePoolingConfig()) == found(ConvConfig(), GeMPoolingConfig()) == []
 
 
 def test_a_dense_head_wants_no_pooling() -> None:

@@ -9,15 +9,9 @@ from app.schemas.codes import Code
 from app.schemas.problems import Path
 from app.schemas.registry import options
 from app.schemas.rules import remarks
-from tests.gate.test_corpus import as_it_is
+from tests.choosing import UNINSTALLED, choosing
 
-OPTIONS = [
-    (group, name)
-    for group, named in options.items()
-    for name in named
-    # Timm's is refused where it is not installed, and the other heads put out no `logits` for the digits' metrics.
-    if name not in ("timm", "multi", "embedding", "segmentation")
-]
+OPTIONS = [(group, name) for group, named in options.items() for name in named if name not in UNINSTALLED]
 
 
 def value_at(config: Any, path: Path) -> object:
@@ -30,7 +24,7 @@ def value_at(config: Any, path: Path) -> object:
 
 @pytest.mark.parametrize(("group", "name"), OPTIONS)
 def test_of_an_option_as_it_is_nothing_is_said_but_which_of_its_fields_have_no_effect(group: str, name: str) -> None:
-    config = load_config(as_it_is(group, name))
+    config = load_config(choosing(group, name))
     found = list(remarks(config))
     assert {fault.code for fault in found} == {Code.UNUSED}
     for fault in found:

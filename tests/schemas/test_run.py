@@ -137,7 +137,7 @@ RIGHT: list[list[str]] = [
     [PLATEAU, "trainer.check_val_every_n_epoch=2", "scheduler_spec.frequency=4"],
     [PLATEAU, "scheduler_spec.monitor=train/loss", "trainer.check_val_every_n_epoch=2"],
     ["optimizer_spec.capturable=true", "trainer=gpu"],
-    ["module=digits/parts", "head=arcface", "neck=fpn", "pooling=gem"],
+    ["module=parts", "head=arcface", "neck=fpn", "pooling=gem"],
     ["metrics=[auroc]", "task.monitor=val/auroc", "task.mode=max"],
     ["metrics.top3={id: accuracy, top_k: 3}", "callbacks.checkpoint.monitor=val/top3", "callbacks.checkpoint.mode=max"],
     ["joint_loss.losses.second={id: focal}", "callbacks.checkpoint.monitor=val/second"],

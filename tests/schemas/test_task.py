@@ -3,6 +3,7 @@ import pytest
 from app.compose import load_config
 from app.schemas.phases import Mode
 from app.schemas.problems import ConfigError
+from app.schemas.registry import options
 from app.schemas.schema import schema
 from app.schemas.task import TaskConfig, TaskKind
 from app.tasks.digits.config import DigitsTaskConfig
@@ -22,6 +23,19 @@ class UnfinishedTaskConfig(TaskConfig):
 def test_a_task_must_say_how_it_is_measured() -> None:
     with pytest.raises(NotImplementedError, match="UnfinishedTaskConfig must say which metrics are its own"):
         UnfinishedTaskConfig().fixed_metrics()
+
+
+@pytest.mark.parametrize("task", options["task"])
+def test_the_classes_of_a_task_all_have_names_or_none_has(task: str) -> None:
+    config = load_config([f"task={task}"]).task
+
+    assert len(set(config.class_names())) == len(config.class_names())
+    assert len(config.class_names()) in (0, config.num_classes)
+
+
+def test_classes_are_named_in_the_order_of_their_numbers() -> None:
+    assert load_config(["task=cifar10"]).task.class_names()[-1] == "truck"
+    assert load_config(["task=fashion_mnist"]).task.class_names()[:2] == ("T-shirt", "trousers")
 
 
 def test_no_override_reaches_the_metrics_of_a_task() -> None:

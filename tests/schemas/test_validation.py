@@ -14,6 +14,7 @@ from app.schemas.run import RunConfig
 from app.schemas.schedulers import SchedulerSpec
 from app.schemas.seed import SeedParams
 from app.schemas.validation import Sources, check, from_plain
+from tests.choosing import choosing
 
 ADAMW = "app.schemas.optimizers.AdamWSpec"
 
@@ -27,8 +28,7 @@ def problems_of(config: object, schema: type) -> tuple[Problem, ...]:
 @pytest.mark.parametrize("group", ["optimizer_spec", "scheduler_spec", "module", "trainer"])
 def test_every_option_survives_being_stored(group: str) -> None:
     for name in options[group]:
-        task = [f"task={name.partition('/')[0]}"] if "/" in name else []
-        config = load_config([*task, f"{group}={name}", "callbacks=[]", "logger=[]"])
+        config = load_config([*choosing(group, name), "callbacks=[]", "logger=[]"])
         assert from_plain(to_plain(config)) == config
 
 

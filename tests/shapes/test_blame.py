@@ -26,7 +26,7 @@ def test_a_line_of_the_project_is_named_in_whatever_folder_it_stands(tmp_path: P
 
     with pytest.raises(TypeError) as raised:
         own.step()
-    (problem,) = problems_of(raised.value, STEP, load_config(["module=digits/mlp"]), None)
+    (problem,) = problems_of(raised.value, STEP, load_config(["module=mlp"]), None)
 
     assert problem.message.startswith(f"{STEP} fails: TypeError: ")
     assert problem.message.endswith(" (own.py:5)")
@@ -45,6 +45,6 @@ def test_a_line_of_the_project_is_named_in_whatever_folder_it_stands(tmp_path: P
 def test_a_refused_value_is_about_training_by_the_field_it_stands_in(path: str, code: Code) -> None:
     refused = ConfigError([Problem(path=path, message="names nothing")])
 
-    found = problems_of(refused, STEP, load_config(["module=digits/mlp"]), None)
+    found = problems_of(refused, STEP, load_config(["module=mlp"]), None)
 
     assert found == [Problem(path=path, message="names nothing", code=code)]

@@ -32,7 +32,7 @@ CHECK_ONE: Final = """
     from app.compose import load_config
     from app.schemas.problems import AppError
     try:
-        print(shape_reports({"mlp": load_config(["module=digits/mlp"])}, processes=1)["mlp"].problems)
+        print(shape_reports({"mlp": load_config(["module=mlp"])}, processes=1)["mlp"].problems)
     except AppError as error:
         print("AppError:", error)
 """
@@ -42,7 +42,7 @@ def test_every_experiment_of_the_project_passes() -> None:
     import_task_configs()
     configs = {experiment.name: compose([], experiment).config for experiment in all_experiments()}
     # Weights are neither fetched nor read.
-    configs["from weights"] = load_config(["module=digits/mlp", "load_checkpoint.base_ckpt_path=nowhere.ckpt"])
+    configs["from weights"] = load_config(["module=mlp", "load_checkpoint.base_ckpt_path=nowhere.ckpt"])
 
     reports = shape_reports(configs, processes=2)
 
@@ -90,7 +90,7 @@ def every_option() -> Iterator[tuple[str, RunConfig]]:
 def taken_config(group: str, chosen: str) -> RunConfig | None:
     words = [f"{group}=[{chosen}]" if groups[group].several else f"{group}={chosen}"]
     if group != "module":
-        words += ["module=digits/parts" if groups[group].mount.startswith("module.") else "module=digits/mlp"]
+        words += ["module=parts" if groups[group].mount.startswith("module.") else "module=mlp"]
     try:
         return load_config(words)
     except ConfigError:
@@ -98,7 +98,7 @@ def taken_config(group: str, chosen: str) -> RunConfig | None:
 
 
 def test_mappings_keep_their_keys() -> None:
-    words = ["module=digits/mlp", "callbacks=[gradient_accumulation]"]
+    words = ["module=mlp", "callbacks=[gradient_accumulation]"]
     config = load_config([*words, "callbacks.gradient_accumulation.scheduling={0: 1, 4: 2}"])
 
     (report,) = shape_reports({"numbers": config}, processes=1).values()
@@ -112,7 +112,7 @@ def test_who_asks_imports_no_torch() -> None:
         from app.checks.shapes import shape_reports
         from app.compose import load_config
         from app.shapes.report import report_text
-        print(report_text(shape_reports({"mlp": load_config(["module=digits/mlp"])}, processes=1)["mlp"]))
+        print(report_text(shape_reports({"mlp": load_config(["module=mlp"])}, processes=1)["mlp"]))
         assert not {"torch", "lightning", "torchmetrics"} & set(sys.modules)
     """
     printed = subprocess.run([sys.executable, "-c", dedent(code)], capture_output=True, text=True, check=True, cwd=ROOT)
@@ -147,7 +147,7 @@ def test_a_config_that_ends_its_process_is_named_and_the_others_go_on(monkeypatc
     """
 
     answered_by(child, monkeypatch)
-    config = load_config(["module=digits/mlp"])
+    config = load_config(["module=mlp"])
     names = ("first", "crashes", "between", "never ends", "exits", "last")
 
     reports = shape_reports(dict.fromkeys(names, config), processes=1)
@@ -166,7 +166,7 @@ def test_a_config_that_ends_its_process_is_named_and_the_others_go_on(monkeypatc
 
 def test_a_process_that_ends_before_it_reads_is_no_finding_about_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
     answered_by("raise SystemExit('no torch here')", monkeypatch)
-    config = load_config(["module=digits/mlp"])
+    config = load_config(["module=mlp"])
     configs = {str(number): config for number in range(250)}
     assert len(pickle.dumps([to_plain(config) for _ in configs])) > 2**17, "more than a pipe holds"
 

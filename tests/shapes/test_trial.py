@@ -80,8 +80,8 @@ WRONG: Final = {
     "fails_after_an_epoch": "TLA501 module: on_train_epoch_end fails: epoch 0 is odd (planted.py:LINE)",
     "has_no_logits": "TLA501 joint_loss.losses.cross_entropy: needs the output 'logits', which the step did not"
     " put out; it put out scores, input, target, value, count, sign, same, label, labels, label_indices, distribution,"
-    " mask, symbols, input_lengths, target_lengths, indexes, groups"
-    " (output_keys of the module's config must name what is there)",
+    " mask, symbols, input_lengths, target_lengths, indexes, groups, boxes, location_labels, location_boxes,"
+    " location_centerness (output_keys of the module's config must name what is there)",
     "needs_its_data": "TLA506 module: the training step needs the run's datamodule,"
     " which this check does not have (planted.py:LINE)",
     "needs_its_kind_of_data": "TLA506 module: on_fit_start needs the run's datamodule,"
@@ -178,7 +178,7 @@ def test_a_term_that_does_not_fit_its_target_is_named(mapping: str) -> None:
     ids=" ".join,
 )
 def test_every_part_of_a_model_passes(overrides: tuple[str, ...]) -> None:
-    assert said_of(report_of("module=digits/parts", *overrides)) == []
+    assert said_of(report_of("module=parts", *overrides)) == []
 
 
 @pytest.mark.parametrize(
@@ -199,14 +199,14 @@ def test_every_part_of_a_model_passes(overrides: tuple[str, ...]) -> None:
     ids=" ".join,
 )
 def test_every_way_to_train_passes(overrides: tuple[str, ...]) -> None:
-    report = report_of("module=digits/mlp", *overrides)
+    report = report_of("module=mlp", *overrides)
 
     assert said_of(report) == []
     assert report.trainable > 0
 
 
 def test_a_step_is_measured() -> None:
-    report = report_of("module=digits/mlp", "module.model_config={hidden_dims: [32], dropout: 0.0}")
+    report = report_of("module=mlp", "module.model_config={hidden_dims: [32], dropout: 0.0}")
 
     weights, biases, batch = 64 * 32 + 32 * 10, 32 + 10, 64
     assert report.parameters == report.trainable == weights + biases
@@ -225,9 +225,9 @@ def test_a_step_is_measured() -> None:
 
 
 def test_memory_follows_batch_size_precision_and_optimizer() -> None:
-    usual = report_of("module=digits/mlp", "optimizer_spec=sgd")
-    twice = report_of("module=digits/mlp", "optimizer_spec=sgd", "datamodule.dataloader.batch_size=128")
-    halved = report_of("module=digits/mlp", "optimizer_spec=sgd", "trainer.precision=bf16-true")
+    usual = report_of("module=mlp", "optimizer_spec=sgd")
+    twice = report_of("module=mlp", "optimizer_spec=sgd", "datamodule.dataloader.batch_size=128")
+    halved = report_of("module=mlp", "optimizer_spec=sgd", "trainer.precision=bf16-true")
 
     assert usual.optimizer_bytes == 0
     assert twice.flops == 2 * usual.flops
@@ -266,7 +266,7 @@ def test_nothing_is_left_behind() -> None:
 
 
 def test_a_large_model_takes_no_memory() -> None:
-    report = report_of("module=digits/mlp", "module.model_config.hidden_dims=[100000, 100000]")
+    report = report_of("module=mlp", "module.model_config.hidden_dims=[100000, 100000]")
 
     assert report.parameters > 10**10
     assert said_of(report) == []

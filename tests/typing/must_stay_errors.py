@@ -9,6 +9,7 @@ from app.schemas.callbacks import EarlyStoppingConfig
 from app.schemas.losses.joint import JointLossConfig
 from app.schemas.losses.torch_losses import CrossEntropyConfig
 from app.schemas.metrics.classification import AccuracyConfig
+from app.schemas.modules import MLPConfig
 from app.schemas.optimizers import AdamWSpec, SGDSpec
 from app.schemas.parts.backbones import ConvConfig
 from app.schemas.parts.parts import PartsConfig
@@ -16,7 +17,7 @@ from app.schemas.run import RunConfig
 from app.schemas.schedulers import StepLRSpec
 from app.schemas.seed import SeedParams
 from app.schemas.trainer import TrainerConfig
-from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig, MLPConfig
+from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig
 
 # error: Argument "lr" to "AdamWSpec" has incompatible type "str"; expected "float"  [arg-type]
 AdamWSpec(lr="fast")
@@ -96,8 +97,8 @@ config.optimiser_spec
 # error: optimizer_spec.lr: expected a number above 0, found 'fast'  [config]
 load_config(["optimizer_spec.lr=fast"])
 # error: trainer.max_epoch: TrainerConfig has no such field; did you mean 'max_epochs'?  [config]
-load_config(overrides=["module=digits/mlp", "trainer.max_epoch=3"])
-# error: module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: cnn, default, mlp, parts  [config]
+load_config(overrides=["module=mlp", "trainer.max_epoch=3"])
+# error: module: no option 'digits/cnm'; did you mean 'digits/cnn'? options for task digits: mlp, parts, digits/cnn, digits/default  [config]
 compose(("module=digits/cnm",), "digits/robust")
 
 # error: List item 0 has incompatible type "int"; expected "str"  [list-item]

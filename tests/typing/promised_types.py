@@ -37,7 +37,7 @@ from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig
 from app.tasks.digits.module import CNNModule
 
 # The public names lead to the same types as the modules that define them.
-assert_type(app.load_config(["module=digits/mlp"], experiment=None), RunConfig)
+assert_type(app.load_config(["module=mlp"], experiment=None), RunConfig)
 assert_type(app.load_from_config(app.load_config()), Run)
 assert_type(app.__version__, str)
 config = app.load_config()
@@ -105,7 +105,7 @@ parts = PartsConfig(
     backbone=SmallResNetConfig(depth=8), pooling=AveragePoolingConfig(), head=LinearHeadConfig(num_classes=10)
 )
 assert_type(parts.neck, NeckConfig | None)
-assert_type(build_network(parts, in_channels=1), PartsNetwork)
+assert_type(build_network(parts, (1, 8, 8)), PartsNetwork)
 
 # What is wrong with a config is data.
 try:
