@@ -1,13 +1,13 @@
 """What a config that is right in itself lacks for a command, or has to no purpose."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from app.schemas.codes import Code
 from app.schemas.export import missing_packages
 from app.schemas.problems import Problem, dotted
 from app.schemas.run import RunConfig
+from app.schemas.user_paths import user_path
 
 _USES: Final = {"test": "measure", "predict": "predict with", "export": "export"}
 
@@ -39,7 +39,7 @@ def problems_for(command: str, config: RunConfig) -> Iterator[Problem]:
         yield Problem(path="load_checkpoint", message=message)
     if config.load_checkpoint is not None and config.resume_path is None:
         for path, file in config.load_checkpoint.files().items():
-            if "://" not in file and not Path(file).expanduser().is_file():
+            if "://" not in file and not user_path(file).is_file():
                 where = dotted(("load_checkpoint", *path))
                 yield Problem(path=where, message=f"no file '{file}'", code=Code.ENVIRONMENT)
 

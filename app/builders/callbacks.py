@@ -25,6 +25,7 @@ from app.schemas.callbacks import (
     TQDMProgressBarConfig,
 )
 from app.schemas.registry import leaf_fields
+from app.schemas.user_paths import user_path
 
 Describe = Callable[[], Mapping[str, Any]]
 """What the files of a run say of it, as `app.checkpoints.contents.description` makes it."""
@@ -93,7 +94,7 @@ def _can_redraw(console: Console) -> bool:
 
 def _below(run_directory: Path, path: str) -> str:
     """`path` seen from the run directory; absolute paths and addresses such as `s3://…` stay as they are."""
-    return path if "://" in path else str(run_directory / Path(path).expanduser())
+    return path if "://" in path else str(run_directory / user_path(path))
 
 
 def _as_timedelta(duration: str | None) -> timedelta | None:

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from app.checkpoints.archive import damage
 from app.checkpoints.opening import CheckpointError, MissingCheckpointError, is_remote, located
 from app.schemas.problems import first_line
+from app.schemas.user_paths import user_path
 
 SUFFIX: Final = ".sha256"
 """What a manifest's name adds to its checkpoint's."""
@@ -144,7 +145,7 @@ def real(file: str) -> str:
 
 def local(file: str) -> Path:
     """A file's place on this machine."""
-    return Path(file.removeprefix("file://")).expanduser()
+    return user_path(file.removeprefix("file://"))
 
 
 def _content(file: str) -> bytes | None:

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Final, cast
 
 from app.schemas.plain import MASK
 from app.schemas.problems import AppError, first_line
+from app.schemas.user_paths import user_path
 
 _WEB: Final = ("http://", "https://")
 _FETCHING: Final = "cannot be fetched"
@@ -88,7 +89,7 @@ def located(path: str, *, failing: str = _FETCHING) -> Iterator[tuple[Any, str]]
 
 def _local(path: str) -> BinaryIO:
     try:
-        return Path(path.removeprefix("file://")).expanduser().open("rb")
+        return user_path(path.removeprefix("file://")).open("rb")
     except FileNotFoundError:
         raise MissingCheckpointError(path, "no such file") from None
     except IsADirectoryError:

@@ -1,13 +1,50 @@
 """Downloaded images with a class each: what the tasks on published datasets of that kind have in common."""
 
-from collections.abc import Sequence
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Final, Literal
 
 from app.schemas.constraints import NonEmptyText
 from app.schemas.downloads import DownloadConfig
 from app.schemas.image_files import IMAGE_ENDINGS
+from app.schemas.metrics.classification import AccuracyConfig, F1Config
+from app.schemas.metrics.metric import MetricConfig
+from app.schemas.phases import Mode
 from app.schemas.schema import schema
 from app.schemas.splitting import SplitConfig
+from app.schemas.task import TaskConfig
+
+SMALL_CNN: Final[Mapping[str, object]] = {
+    "backbone": {"id": "conv", "channels": (16, 32, 64), "num_convolutions": 1},
+    "pooling": {"id": "average"},
+    "head": {"id": "linear", "num_classes": "${task.num_classes}"},
+}
+"""The parts of a network that learns such images within minutes on two cores."""
+
+
+@schema
+class PublishedImagesTaskConfig(TaskConfig):
+    """Images of ten classes, one each, with the test split that they were published with."""
+
+    abstract: ClassVar = True
+
+    kind: Literal["multiclass"] = "multiclass"
+    """Each image is of one class."""
+
+    num_classes: Literal[10] = 10
+    """The classes that the labels of the files tell apart."""
+
+    monitor: NonEmptyText = "val/accuracy"
+    """The logged value that picks the best checkpoint."""
+
+    mode: Mode = "max"
+    """Whether the monitored value should be small (`min`) or large (`max`)."""
+
+    def fixed_metrics(self) -> dict[str, MetricConfig]:
+        """The share of images told right, and the F1 score averaged over the classes."""
+        return {
+            "accuracy": AccuracyConfig(task=self.kind, num_classes=self.num_classes, average="micro"),
+            "f1": F1Config(task=self.kind, num_classes=self.num_classes, average="macro"),
+        }
 
 
 @schema

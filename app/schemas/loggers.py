@@ -21,6 +21,7 @@ from app.schemas.problems import missing_extra
 from app.schemas.registry import group, register
 from app.schemas.rules import Finding, remark, rule
 from app.schemas.schema import schema
+from app.schemas.user_paths import user_path
 
 _NOT_IN_PROJECTS: Final = frozenset("/\\#?%:")
 _MLFLOW_SCHEMES: Final = ("sqlite", "postgresql", "mysql", "mssql", "databricks", "databricks-uc", "uc")
@@ -261,7 +262,7 @@ def has_wandb_key(config: WandbLoggerConfig) -> bool:
 
 def _netrc_files() -> list[Path]:
     if chosen := os.environ.get("NETRC"):
-        return [Path(chosen).expanduser()]
+        return [user_path(chosen)]
     return [Path.home() / ".netrc", Path.home() / "_netrc"]
 
 

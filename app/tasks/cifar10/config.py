@@ -7,27 +7,19 @@ from annotated_types import MinLen
 
 from app.schemas.augmentations.augmentation import AugmentationConfig
 from app.schemas.augmentations.images import HorizontalFlipConfig, RandomCropConfig
-from app.schemas.constraints import FileName, NonEmptyText, PositiveInt
+from app.schemas.constraints import FileName, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig
-from app.schemas.downloaded_images import DownloadedImagesConfig
+from app.schemas.downloaded_images import SMALL_CNN, DownloadedImagesConfig, PublishedImagesTaskConfig
 from app.schemas.downloads import DownloadConfig
-from app.schemas.metrics.classification import AccuracyConfig, F1Config
-from app.schemas.metrics.metric import MetricConfig
 from app.schemas.modules import PartsModuleConfig
-from app.schemas.phases import Mode
 from app.schemas.registry import register
 from app.schemas.schema import schema
-from app.schemas.task import TaskConfig
 
 register(
     "module",
     "cifar10/default",
     target="app.tasks.shared.parts_module.PartsModule",
-    model_config={
-        "backbone": {"id": "conv", "channels": (16, 32, 64), "num_convolutions": 1},
-        "pooling": {"id": "average"},
-        "head": {"id": "linear", "num_classes": "${task.num_classes}"},
-    },
+    model_config=SMALL_CNN,
 )(PartsModuleConfig)
 register(
     "module",
@@ -43,42 +35,23 @@ register(
 
 @register("task", "cifar10", target="app.tasks.cifar10.config.CIFAR10TaskConfig")
 @schema
-class CIFAR10TaskConfig(TaskConfig):
+class CIFAR10TaskConfig(PublishedImagesTaskConfig):
     """Small colour photos (Krizhevsky, 2009): 50,000 to train on, 10,000 to test."""
 
     name: Literal["cifar10"] = "cifar10"
     """The task's folder in `app/tasks`; its modules, datamodules and experiments are named `cifar10/...`."""
 
-    kind: Literal["multiclass"] = "multiclass"
-    """Each image shows one thing."""
-
     input_shape: tuple[Literal[3], Literal[32], Literal[32]] = (3, 32, 32)
     """Channels (red, green, blue), height and width of an image; its values lie between 0 and 1."""
-
-    num_classes: Literal[10] = 10
-    """One class for each kind of thing."""
 
     test_fingerprint: Literal["8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"] = (
         "8e2eb146ae340b09e24670f29cabc6326dba54da8789dab6768acf480273f65b"
     )
     """SHA-256 of the test split, the file `test_batch.bin`; testing on anything else is refused."""
 
-    monitor: NonEmptyText = "val/accuracy"
-    """The logged value that picks the best checkpoint."""
-
-    mode: Mode = "max"
-    """Whether the monitored value should be small (`min`) or large (`max`)."""
-
     def class_names(self) -> tuple[str, ...]:
         """The things that images show, from 0 on."""
         return ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
-
-    def fixed_metrics(self) -> dict[str, MetricConfig]:
-        """The share of images told right, and the F1 score averaged over the ten classes."""
-        return {
-            "accuracy": AccuracyConfig(task=self.kind, num_classes=self.num_classes, average="micro"),
-            "f1": F1Config(task=self.kind, num_classes=self.num_classes, average="macro"),
-        }
 
 
 @schema

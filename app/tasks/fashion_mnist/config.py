@@ -3,16 +3,17 @@
 from dataclasses import field
 from typing import Final, Literal
 
-from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataLoaderConfig
-from app.schemas.downloaded_images import IDXFilesConfig, IDXImagesConfig, published_as_idx
-from app.schemas.metrics.classification import AccuracyConfig, F1Config
-from app.schemas.metrics.metric import MetricConfig
+from app.schemas.downloaded_images import (
+    SMALL_CNN,
+    IDXFilesConfig,
+    IDXImagesConfig,
+    PublishedImagesTaskConfig,
+    published_as_idx,
+)
 from app.schemas.modules import MLPModuleConfig, PartsModuleConfig
-from app.schemas.phases import Mode
 from app.schemas.registry import register
 from app.schemas.schema import schema
-from app.schemas.task import TaskConfig
 
 _MIRRORS: Final = (
     "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
@@ -23,11 +24,7 @@ register(
     "module",
     "fashion_mnist/default",
     target="app.tasks.shared.parts_module.PartsModule",
-    model_config={
-        "backbone": {"id": "conv", "channels": (16, 32, 64), "num_convolutions": 1},
-        "pooling": {"id": "average"},
-        "head": {"id": "linear", "num_classes": "${task.num_classes}"},
-    },
+    model_config=SMALL_CNN,
 )(PartsModuleConfig)
 # One hidden layer, ten times as wide as the 784 values of an image.
 register(
@@ -40,42 +37,23 @@ register(
 
 @register("task", "fashion_mnist", target="app.tasks.fashion_mnist.config.FashionMNISTTaskConfig")
 @schema
-class FashionMNISTTaskConfig(TaskConfig):
+class FashionMNISTTaskConfig(PublishedImagesTaskConfig):
     """Photos of clothes (Xiao, Rasul and Vollgraf, 2017): 60,000 grey images to train on, 10,000 to test."""
 
     name: Literal["fashion_mnist"] = "fashion_mnist"
     """The task's folder in `app/tasks`; its modules, datamodules and experiments are named `fashion_mnist/...`."""
 
-    kind: Literal["multiclass"] = "multiclass"
-    """Each image shows one piece."""
-
     input_shape: tuple[Literal[1], Literal[28], Literal[28]] = (1, 28, 28)
     """Channels, height and width of an image; its values lie between 0 and 1."""
-
-    num_classes: Literal[10] = 10
-    """One class for each kind of clothes."""
 
     test_fingerprint: Literal["0d25a63b0c214130bbe93c375f7ee8eafb85e54148882a9ee9cc60844b2e0cd9"] = (
         "0d25a63b0c214130bbe93c375f7ee8eafb85e54148882a9ee9cc60844b2e0cd9"
     )
     """SHA-256 of the test split; testing on anything else is refused."""
 
-    monitor: NonEmptyText = "val/accuracy"
-    """The logged value that picks the best checkpoint."""
-
-    mode: Mode = "max"
-    """Whether the monitored value should be small (`min`) or large (`max`)."""
-
     def class_names(self) -> tuple[str, ...]:
         """The kinds of clothes, from 0 on."""
         return ("T-shirt", "trousers", "pullover", "dress", "coat", "sandal", "shirt", "sneaker", "bag", "ankle boot")
-
-    def fixed_metrics(self) -> dict[str, MetricConfig]:
-        """The share of images told right, and the F1 score averaged over the ten classes."""
-        return {
-            "accuracy": AccuracyConfig(task=self.kind, num_classes=self.num_classes, average="micro"),
-            "f1": F1Config(task=self.kind, num_classes=self.num_classes, average="macro"),
-        }
 
 
 @register("datamodule", "fashion_mnist/default", target="app.tasks.fashion_mnist.datamodule.FashionMNISTDataModule")

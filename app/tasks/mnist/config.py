@@ -3,16 +3,17 @@
 from dataclasses import field
 from typing import Final, Literal
 
-from app.schemas.constraints import NonEmptyText
 from app.schemas.datamodule import DataLoaderConfig
-from app.schemas.downloaded_images import IDXFilesConfig, IDXImagesConfig, published_as_idx
-from app.schemas.metrics.classification import AccuracyConfig, F1Config
-from app.schemas.metrics.metric import MetricConfig
+from app.schemas.downloaded_images import (
+    SMALL_CNN,
+    IDXFilesConfig,
+    IDXImagesConfig,
+    PublishedImagesTaskConfig,
+    published_as_idx,
+)
 from app.schemas.modules import MLPModuleConfig, PartsModuleConfig
-from app.schemas.phases import Mode
 from app.schemas.registry import register
 from app.schemas.schema import schema
-from app.schemas.task import TaskConfig
 
 _MIRRORS: Final = (
     "https://ossci-datasets.s3.amazonaws.com/mnist/",
@@ -29,48 +30,25 @@ register(
     "module",
     "mnist/cnn",
     target="app.tasks.shared.parts_module.PartsModule",
-    model_config={
-        "backbone": {"id": "conv", "channels": (16, 32, 64), "num_convolutions": 1},
-        "pooling": {"id": "average"},
-        "head": {"id": "linear", "num_classes": "${task.num_classes}"},
-    },
+    model_config=SMALL_CNN,
 )(PartsModuleConfig)
 
 
 @register("task", "mnist", target="app.tasks.mnist.config.MNISTTaskConfig")
 @schema
-class MNISTTaskConfig(TaskConfig):
+class MNISTTaskConfig(PublishedImagesTaskConfig):
     """Handwritten digits (LeCun, Bottou, Bengio and Haffner, 1998): 60,000 grey images to train on, 10,000 to test."""
 
     name: Literal["mnist"] = "mnist"
     """The task's folder in `app/tasks`; its modules, datamodules and experiments are named `mnist/...`."""
 
-    kind: Literal["multiclass"] = "multiclass"
-    """Each image shows one digit."""
-
     input_shape: tuple[Literal[1], Literal[28], Literal[28]] = (1, 28, 28)
     """Channels, height and width of an image; its values lie between 0 and 1."""
-
-    num_classes: Literal[10] = 10
-    """One class for each digit."""
 
     test_fingerprint: Literal["fc4ad2928469b062b04de83eeb03d9a9368e93e5c0fa488affd0729f7e16c3ec"] = (
         "fc4ad2928469b062b04de83eeb03d9a9368e93e5c0fa488affd0729f7e16c3ec"
     )
     """SHA-256 of the test split; testing on anything else is refused."""
-
-    monitor: NonEmptyText = "val/accuracy"
-    """The logged value that picks the best checkpoint."""
-
-    mode: Mode = "max"
-    """Whether the monitored value should be small (`min`) or large (`max`)."""
-
-    def fixed_metrics(self) -> dict[str, MetricConfig]:
-        """The share of images told right, and the F1 score averaged over the ten digits."""
-        return {
-            "accuracy": AccuracyConfig(task=self.kind, num_classes=self.num_classes, average="micro"),
-            "f1": F1Config(task=self.kind, num_classes=self.num_classes, average="macro"),
-        }
 
 
 @register("datamodule", "mnist/default", target="app.tasks.shared.downloaded_images.IDXDataModule")
