@@ -5,6 +5,7 @@ import math
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from secrets import token_hex
 from typing import Any, Final
@@ -51,7 +52,7 @@ def write_record(
     _write_yaml(folder / CONFIG_FILE, to_plain(config))
     _write_yaml(folder / OVERRIDES_FILE, list(overrides))
     _write_yaml(folder / SOURCES_FILE, dict(sources or {}))
-    _write_yaml(folder / ENVIRONMENT_FILE, {"git": git_state(), "packages": package_versions()})
+    _write_yaml(folder / ENVIRONMENT_FILE, dict(environment()))
 
 
 def value_sources(config: RunConfig, sources: Sources) -> dict[str, str]:
@@ -82,11 +83,18 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+@cache
+def environment() -> Mapping[str, Any]:
+    """The commit of this code and the version of every package, looked up once: they stay while a process runs."""
+    return {"git": git_state(), "packages": package_versions()}
+
+
 def package_versions() -> dict[str, str]:
     """Every installed distribution with its version."""
     from importlib.metadata import distributions  # needed by runs alone, and slow to import
 
-    found = {dist.metadata["Name"]: dist.version for dist in distributions()}
+    described = (dist.metadata for dist in distributions())  # which is read anew each time it is asked for
+    found = {metadata["Name"]: metadata["Version"] for metadata in described}
     return dict(sorted(found.items(), key=lambda item: item[0].casefold()))
 
 

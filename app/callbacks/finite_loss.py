@@ -49,7 +49,7 @@ class _Watched(NamedTuple):
 
 
 class FiniteLoss(Callback):
-    """Looks at each step's loss at the next one, by when it is known, so that no step waits for the device.
+    """Looks at each step's loss: on the CPU at once, else at the next step, by when it is known, so that none waits.
 
     Nothing is saved before the losses of all steps are known, and while a weight is not finite. Overflows that 16-bit
     training skips leave both alone.
@@ -65,7 +65,7 @@ class FiniteLoss(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,  # noqa: ARG002
     ) -> None:
-        """Look at what is known by now, and wait for what is a step behind.
+        """Look at what has arrived from the device by now, and wait for what is a step behind.
 
         Raises:
             NonFiniteLossError: when a loss is infinite or not a number.
@@ -81,13 +81,20 @@ class FiniteLoss(Callback):
         batch: Any,  # noqa: ARG002
         batch_idx: int,
     ) -> None:
-        """Ask the device for the loss."""
+        """Look at the loss, or ask the device for it.
+
+        Raises:
+            NonFiniteLossError: when it is known, and infinite or not a number.
+        """
         loss = outputs.get("loss") if isinstance(outputs, Mapping) else outputs
         if not isinstance(loss, Tensor):
             return
         loss = loss.detach()
         if trainer.world_size > 1:  # all processes stop at the same step, or the others would wait for ever
             loss = trainer.strategy.reduce(loss.clone(), reduce_op="sum")
+        if loss.device.type == "cpu":
+            _check(float(loss), trainer.current_epoch, batch_idx)
+            return
         arrival = None
         if loss.is_cuda:
             loss = loss.to("cpu", non_blocking=True)
@@ -129,13 +136,16 @@ class FiniteLoss(Callback):
         watched = self._watched.popleft()
         if watched.arrival is not None:
             watched.arrival.synchronize()
-        loss = float(watched.loss)
-        if not math.isfinite(loss):
-            raise NonFiniteLossError(loss, watched.epoch, watched.batch)
+        _check(float(watched.loss), watched.epoch, watched.batch)
+
+
+def _check(loss: float, epoch: int, batch: int) -> None:
+    if not math.isfinite(loss):
+        raise NonFiniteLossError(loss, epoch, batch)
 
 
 def _has_arrived(watched: _Watched, trainer: Trainer) -> bool:
     """Whether looking means no waiting; of several processes each would say something else, so they all wait."""
     if watched.arrival is None:
-        return watched.loss.device.type == "cpu"
+        return False
     return trainer.world_size == 1 and bool(watched.arrival.query())  # type: ignore[no-untyped-call]  # likewise

@@ -7,7 +7,6 @@ before anything heavy is imported.
 import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, BinaryIO, Final
 
 from app.checkpoints.archive import is_archive, unchecked_if_unknown
@@ -19,7 +18,7 @@ from app.checkpoints.inert_pickle import (
     read_pickle,
 )
 from app.checkpoints.opening import CheckpointError, opened, without_user_info
-from app.run_directory import git_state, package_versions
+from app.run_directory import environment
 from app.schemas.plain import MASK, secrets_of, to_plain
 from app.schemas.problems import first_line
 from app.schemas.run import RunConfig
@@ -33,10 +32,7 @@ _MOST_ENTRIES: Final = 2_000_000
 
 
 def description(config: RunConfig, *, overrides: Sequence[str] = ()) -> dict[str, Any]:
-    """What a checkpoint says of the run that wrote it, as plain data, secrets masked.
-
-    Versions and commit are looked up once in a process; they do not change while it runs.
-    """
+    """What a checkpoint says of the run that wrote it, as plain data, secrets masked."""
     secrets = sorted(secrets_of(config).values(), key=len, reverse=True)
     return {
         "task": config.task.name,
@@ -45,12 +41,6 @@ def description(config: RunConfig, *, overrides: Sequence[str] = ()) -> dict[str
         "overrides": [_masked(word, secrets) for word in overrides],
         **environment(),
     }
-
-
-@cache
-def environment() -> Mapping[str, Any]:
-    """The commit of this code and the version of every package."""
-    return {"git": git_state(), "packages": package_versions()}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,12 @@
 """`BaseModule`: everything about training, evaluation and checkpoints that the modules of all tasks share."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
+import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -208,6 +210,9 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
             return self._manual.step(self, loss, self.joint_loss.shares(terms) | extra, batch_idx)
         return loss
 
+    # Lightning asks for it at every step, and it would be made out anew each time.
+    training_step.__signature__ = inspect.signature(training_step)  # type: ignore[attr-defined]
+
     def validation_step(self, batch: Batch, batch_idx: int, dataloader_idx: int = 0) -> None:  # noqa: ARG002  # Lightning's signature
         """Measure one batch of the val split."""
         self._evaluate(batch, self.val_metrics, dataloader_idx, with_loss=self.compute_loss_on_valid)
@@ -222,6 +227,13 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         if "logits" in outputs:
             outputs.setdefault("probabilities", self.probabilities(outputs["logits"]))
         return outputs
+
+    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
+        """Move a batch as Lightning does; on the CPU, where dataloaders put them, there is nothing to walk through."""
+        if device.type == "cpu":
+            return batch
+        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
+        return moved
 
     def on_train_start(self) -> None:
         """Forget the sanity check's batches: they say nothing about the epoch that starts."""
