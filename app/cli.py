@@ -16,9 +16,9 @@ from app.command_rules import problems_for
 from app.commands import COMMANDS, commands_help
 from app.completion import answer as complete_line
 from app.compose import Composed, compose, compose_sweep
+from app.composing.overrides import Override, quoted, read_overrides
 from app.flags import split
 from app.hydra_settings import HYDRA_SETTINGS
-from app.overrides import Override, quoted, read_overrides
 from app.run_directory import run_name
 from app.schemas.plain import secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of

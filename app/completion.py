@@ -10,12 +10,12 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from app.assembly import assembled
 from app.commands import COMMANDS, Named
-from app.experiments import GROUP as EXPERIMENT
-from app.experiments import experiment_names
+from app.composing.assembly import assembled
+from app.composing.experiments import GROUP as EXPERIMENT
+from app.composing.experiments import experiment_names
+from app.composing.overrides import read_overrides
 from app.inspection.spelling import as_typed
-from app.overrides import read_overrides
 from app.schemas.annotations import admits, alternatives, element_type, field_types, is_secret, literals
 from app.schemas.presets import with_presets
 from app.schemas.problems import ConfigError

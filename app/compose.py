@@ -9,17 +9,17 @@ from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any, cast
 
-from app.assembly import assembled, choose
 from app.choices import check_choice
-from app.experiments import GROUP as EXPERIMENT
-from app.experiments import Experiment, merge, read_experiment, with_bases
-from app.overrides import Override, read_overrides
+from app.composing.assembly import assembled, choose
+from app.composing.experiments import GROUP as EXPERIMENT
+from app.composing.experiments import Experiment, merge, read_experiment, with_bases
+from app.composing.overrides import Override, read_overrides
+from app.composing.stored_config import stored_config
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 from app.schemas.registry import groups
 from app.schemas.run import RunConfig
 from app.schemas.validation import Sources, inspect
-from app.stored_config import stored_config
 from app.tasks import import_task_configs
 
 CONFIG_NAME = "config"
@@ -122,7 +122,7 @@ def jobs_of_sweep(overrides: Sequence[str]) -> list[list[str]]:
     Raises:
         ConfigError: for words that are no overrides of a multirun.
     """
-    from app.composing_with_hydra import (  # imports Hydra, which a single config does not need
+    from app.composing.with_hydra import (  # imports Hydra, which a single config does not need
         combinations,
         register_all,
     )
@@ -154,7 +154,7 @@ def compose_tree(
     none_chosen = {group for group, value in typed.items() if value is None}
     chosen.update(typed)
     if settings := [override for override in overrides if override.kind == "hydra"]:
-        from app.composing_with_hydra import check_settings  # only Hydra knows what may be set of it
+        from app.composing.with_hydra import check_settings  # only Hydra knows what may be set of it
 
         problems += check_settings(settings, chosen)
     if stored is None:

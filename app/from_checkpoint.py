@@ -9,7 +9,7 @@ from app.checkpoints.data_state import load_data_state
 from app.checkpoints.opening import CheckpointError
 from app.checkpoints.weights import load_weights
 from app.compose import compose
-from app.overrides import quoted
+from app.composing.overrides import quoted
 from app.schemas.run import RunConfig
 
 

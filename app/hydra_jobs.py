@@ -16,7 +16,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, read_write
 
 from app.compose import CONFIG_NAME, compose
-from app.composing_with_hydra import register_all
+from app.composing.with_hydra import register_all
 from app.schemas.problems import AppError
 
 

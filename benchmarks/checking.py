@@ -36,10 +36,10 @@ from pathlib import Path
 gc.disable()  # as the command does
 if hasattr(os, "sched_setaffinity"):
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-import app.experiments
+import app.composing.experiments
 from app.checks.command import answer
 from app.tasks import import_task_configs
-app.experiments.task_folders = lambda: {"digits": Path(sys.argv[1])}
+app.composing.experiments.task_folders = lambda: {"digits": Path(sys.argv[1])}
 import_task_configs()
 before = sum(os.times()[:4])
 text, status = answer(sys.argv[2:])

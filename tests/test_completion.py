@@ -10,7 +10,7 @@ import pytest
 from app.commands import COMMANDS, HYDRA_FLAGS
 from app.completion import answer, complete
 from app.compose import compose
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.inspection.explain import answer as explain
 from app.schemas.registry import groups, options
 from app.tasks import task_folders

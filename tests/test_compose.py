@@ -225,8 +225,8 @@ def test_an_exploding_experiment_is_refused_on_the_command_line(experiment: Writ
     code = f"""
 import sys
 from pathlib import Path
-import app.experiments
-app.experiments.task_folders = lambda: {{"digits": Path({str(tmp_path / "digits")!r})}}
+import app.composing.experiments
+app.composing.experiments.task_folders = lambda: {{"digits": Path({str(tmp_path / "digits")!r})}}
 from app.cli import main
 sys.exit(main(sys.argv[1:]))
 """

@@ -13,7 +13,7 @@ from torch.utils.data import Dataset
 
 from app.builders.run import Run, build_run
 from app.compose import compose, load_config
-from app.composing_with_hydra import register_all
+from app.composing.with_hydra import register_all
 from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig
 from app.schemas.metrics.metric import MetricConfig

@@ -13,7 +13,7 @@ import pytest
 
 from app.choices import HYDRA_GROUPS
 from app.commands import COMMANDS
-from app.overrides import SETTABLE_OF_HYDRA
+from app.composing.overrides import SETTABLE_OF_HYDRA
 from app.schemas.registry import options
 from app.schemas.run import groups_in_order
 from app.tasks import import_task_configs

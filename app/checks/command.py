@@ -22,8 +22,8 @@ from app.checks.rules import page
 from app.checks.selection import all_experiments, experiments_named, misplaced
 from app.commands import COMMANDS
 from app.compose import compose_sweep, jobs_of_sweep
+from app.composing.overrides import read_overrides
 from app.flags import split
-from app.overrides import read_overrides
 from app.schemas.callbacks import FreezeConfig
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Problem

@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from app.checks.unchanged import unchanged
 from app.compose import Composed, compose, compose_tree
-from app.experiments import GROUP, Experiment
-from app.overrides import read_overrides
+from app.composing.experiments import GROUP, Experiment
+from app.composing.overrides import read_overrides
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Path, Problem, dotted
 from app.schemas.rules import remarks

@@ -21,7 +21,7 @@ from app.checks.shapes import shape_reports
 from app.checks.types import type_problems
 from app.command_rules import problems_for
 from app.compose import Composed, compose
-from app.experiments import Experiment, with_bases
+from app.composing.experiments import Experiment, with_bases
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, FileSource, Problem, parts_of
 from app.shapes.report import ShapeReport

@@ -8,15 +8,15 @@ from functools import cache
 from typing import Final, NamedTuple
 
 from app.compose import compose
-from app.experiments import read_experiment, with_bases
-from app.overrides import Override, read_overrides
+from app.composing.experiments import read_experiment, with_bases
+from app.composing.overrides import Override, read_overrides
+from app.composing.stored_config import STORED
 from app.schemas.annotations import alternatives, field_types
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Problem
 from app.schemas.registry import group_of, options
 from app.schemas.run import RunConfig
 from app.schemas.schema import is_schema
-from app.stored_config import STORED
 from app.tasks import import_task_configs
 
 _ENVIRONMENT: Final = "oc.env"

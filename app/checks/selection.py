@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Literal
 
-from app.experiments import Experiment, experiment_at, experiment_names, misplaced_files, read_experiment
+from app.composing.experiments import Experiment, experiment_at, experiment_names, misplaced_files, read_experiment
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, FileSource, Problem, did_you_mean, shown_path
 

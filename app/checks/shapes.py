@@ -12,13 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
 from typing import IO, Any, Final
 
+from app.composing.stored_config import STORED, for_measuring
 from app.schemas.codes import Code
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, Problem
 from app.schemas.run import RunConfig
 from app.shapes import SECONDS, SECONDS_TO_START
 from app.shapes.report import ShapeReport, from_json
-from app.stored_config import STORED, for_measuring
 
 _ENDS: Final[Mapping[str, str]] = {
     "SIGKILL": "was killed, as happens when memory runs out",

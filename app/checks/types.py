@@ -20,7 +20,7 @@ from pathlib import Path as File
 from typing import Any, Final
 
 from app.checks.written_python import WrittenPython, written_python
-from app.experiments import Experiment, with_bases
+from app.composing.experiments import Experiment, with_bases
 from app.installed import is_installed
 from app.schemas.codes import Code
 from app.schemas.problems import AppError, FileSource, Problem, dotted

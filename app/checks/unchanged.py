@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any, Final, NamedTuple, cast
 
 from app.compose import Composed
-from app.experiments import Experiment
+from app.composing.experiments import Experiment
 from app.schemas.codes import Code
 from app.schemas.problems import Path, Problem, dotted, show
 from app.schemas.registry import groups, has_own_id, option_at, options

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple, get_origin
 
 from app.compose import compose_tree
-from app.experiments import Experiment, merge
+from app.composing.experiments import Experiment, merge
 from app.inspection.python_code import imports, literal
 from app.schemas.annotations import alternatives, element_type, field_types, is_secret
 from app.schemas.presets import with_presets

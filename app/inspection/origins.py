@@ -10,13 +10,14 @@ from functools import cached_property
 from typing import Any, cast
 
 from app.compose import Composed, compose_tree, taken_away
-from app.experiments import read_experiment, with_bases
+from app.composing.experiments import read_experiment, with_bases
+from app.composing.overrides import read_overrides
+from app.composing.stored_config import StoredConfig, stored_config
 from app.inspection.definitions import default_choice_place, default_losses_place, field_place, preset_place
 from app.inspection.facts import ABSENT, default_of
 from app.inspection.nested import concerns, prefixes, value_at
 from app.inspection.spelling import choice
 from app.inspection.steps import Origin, Step
-from app.overrides import read_overrides
 from app.schemas.annotations import field_types
 from app.schemas.plain import MASK, to_plain
 from app.schemas.presets import with_presets
@@ -25,7 +26,6 @@ from app.schemas.registry import Group, Option, group_at, groups, has_own_id, op
 from app.schemas.resolution import references
 from app.schemas.run import DEFAULT_OPTIONS, RunConfig
 from app.schemas.schema import MADE_FROM_OTHERS, is_schema
-from app.stored_config import StoredConfig, stored_config
 
 
 class Origins:

@@ -10,7 +10,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from app.experiments import NAME, Experiment, read_experiment, with_bases
+from app.composing.experiments import NAME, Experiment, read_experiment, with_bases
 from app.inspection.spelling import UnwritableError, choice, override
 from app.schemas.codes import Code
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of, shown_path

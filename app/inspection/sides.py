@@ -11,15 +11,15 @@ from typing import Any, Final
 import yaml
 
 from app.compose import compose
-from app.experiments import GROUP as EXPERIMENT
-from app.experiments import Experiment, experiment_at, experiment_names, is_experiment
+from app.composing.experiments import GROUP as EXPERIMENT
+from app.composing.experiments import Experiment, experiment_at, experiment_names, is_experiment
+from app.composing.overrides import read_overrides
+from app.composing.stored_config import without_masks
 from app.inspection.revisions import words_at
-from app.overrides import read_overrides
 from app.run_directory import CONFIG_FILE
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Problem, did_you_mean, first_line
 from app.schemas.run import RunConfig
-from app.stored_config import without_masks
 from app.tasks import import_task_configs
 
 DEFAULT: Final = "default"

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from typing import Any, Final
 
-from app.overrides import quoted, read_overrides
+from app.composing.overrides import quoted, read_overrides
 from app.schemas.problems import AppError, Path, dotted
 from app.schemas.registry import Group
 from app.schemas.resolution import resolve

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.experiments import Experiment
-from app.overrides import Override
+from app.composing.experiments import Experiment
+from app.composing.overrides import Override
 from app.schemas.problems import Path, shown_path
 
 Kind = Literal["choice", "default", "preset", "stored", "experiment", "override", "filled"]

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from pydantic import SecretStr
 
-from app.assembly import copied
+from app.composing.assembly import copied
 from app.inspection.facts import default_of, fields_of
 from app.inspection.sides import Side
 from app.inspection.spelling import UnwritableError, choice, override

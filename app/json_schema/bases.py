@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.experiments import experiment_names, merge, read_experiment, with_bases
+from app.composing.experiments import experiment_names, merge, read_experiment, with_bases
 from app.schemas.problems import Path
 from app.schemas.registry import Group
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from app.commands import COMMANDS
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.flags import split
 from app.json_schema.common import Common, common_definitions
 from app.json_schema.document import OPTIONS, document

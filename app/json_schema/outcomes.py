@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, Final, cast, get_args
 
+from app.composing.stored_config import STORED
 from app.json_schema.bases import Base, bases_of
 from app.json_schema.choices import ALWAYS, NEVER, all_of, any_of, builds_on, negated
 from app.json_schema.definitions import Definitions
@@ -16,7 +17,6 @@ from app.schemas.run import DEFAULT_OPTIONS
 from app.schemas.schema import is_schema
 from app.schemas.task import TaskKind
 from app.schemas.validation import NAME
-from app.stored_config import STORED
 
 _FEW: Final = 4
 

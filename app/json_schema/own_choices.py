@@ -4,13 +4,13 @@ from collections.abc import Collection, Iterable
 from typing import Final
 
 from app.choices import check_choice
+from app.composing.stored_config import STORED
 from app.json_schema.choices import any_of, chooses, when, within
 from app.json_schema.definitions import Definitions
 from app.json_schema.types import Json
 from app.schemas.descriptions import first_paragraph, summary
 from app.schemas.registry import Group, Option
 from app.schemas.run import DEFAULT_OPTIONS
-from app.stored_config import STORED
 
 _AT_A_TIME: Final = 12
 

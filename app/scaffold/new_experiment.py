@@ -8,10 +8,10 @@ import yaml
 from app.checks.experiment_rules import identity
 from app.checks.lint import Subject, lint
 from app.compose import Composed, compose, taken_away
-from app.experiments import NAME, experiment_names, merge, read_experiment
+from app.composing.experiments import NAME, experiment_names, merge, read_experiment
+from app.composing.overrides import Override, read_overrides
 from app.json_schema.command import HEADER, options_folder
 from app.json_schema.command import answer as write_schemas
-from app.overrides import Override, read_overrides
 from app.scaffold.files import SCHEMA_FILE, checked_root, written
 from app.scaffold.names import checked_name, checked_place
 from app.schemas.codes import Code

@@ -15,17 +15,16 @@ from typing import Any
 import pytest
 import torch
 
-import app.checkpoints.contents as contents_module
 from app.checkpoints.contents import KEY, description, read_contents
 from app.checkpoints.inert_pickle import LARGEST_PICKLE, Mark, TensorMark, UnreadablePickleError, read_pickle
 from app.checkpoints.opening import CheckpointError, MissingCheckpointError
 from app.checkpoints.weights import read_checkpoint
 from app.compose import load_config
+from app.composing.stored_config import for_measuring
 from app.run_directory import git_state
 from app.schemas.plain import MASK, to_plain
 from app.schemas.run import RunConfig
 from app.schemas.validation import check
-from app.stored_config import for_measuring
 from tests.checkpoints.lightning_parts import trained
 
 
@@ -406,16 +405,6 @@ def test_reading_does_not_import_torch(checkpoint: Path) -> None:
         "assert not {'torch', 'lightning', 'fsspec'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-
-
-def test_versions_and_commit_are_looked_up_once(config: RunConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    calls = []
-    monkeypatch.setattr(contents_module, "git_state", lambda: calls.append(1))
-    contents_module.environment.cache_clear()
-    description(config)
-    description(config)
-    contents_module.environment.cache_clear()
-    assert calls == [1]
 
 
 def test_secrets_are_masked_in_what_is_stored(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from app.checks.lint import Subject, lint
 from app.cli import main
-from app.experiments import experiment_at, experiment_names
+from app.composing.experiments import experiment_at, experiment_names
 from app.tasks import task_folders
 
 Output = pytest.CaptureFixture[str]

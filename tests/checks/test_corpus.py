@@ -11,7 +11,7 @@ from app.checks.diagnostics import Severity
 from app.checks.formats import as_text
 from app.checks.lint import Subject, lint
 from app.checks.selection import all_experiments
-from app.experiments import experiment_at
+from app.composing.experiments import experiment_at
 from app.schemas.codes import Code
 from app.tasks import import_task_configs, task_folders
 from tests.gate.conftest import Write, experiment, folder

@@ -7,7 +7,7 @@ import pytest
 
 from app.checks.experiment_rules import duplicates, identity, judge, remarked
 from app.compose import Composed, compose
-from app.experiments import experiment_at, with_bases
+from app.composing.experiments import experiment_at, with_bases
 from app.schemas.codes import Code
 from app.tasks import import_task_configs
 from tests.gate.conftest import Write, experiment, folder

@@ -8,7 +8,7 @@ import pytest
 from app.checks.diagnostics import Severity
 from app.checks.lint import Subject, lint
 from app.checks.rules import RULES, page
-from app.experiments import experiment_at
+from app.composing.experiments import experiment_at
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError
 from app.tasks import import_task_configs

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-import app.experiments
+import app.composing.experiments
 from app.checks.selection import all_experiments, experiments_named, misplaced
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.schemas.problems import ConfigError
 from app.tasks import import_task_configs, task_folders
 
@@ -87,7 +87,7 @@ def test_what_lies_among_experiments_and_is_none_is_told(tmp_path: Path, monkeyp
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text("trainer: {max_epochs: 3}\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app.experiments, "task_folders", lambda: {"digits": folder.parent})
+    monkeypatch.setattr(app.composing.experiments, "task_folders", lambda: {"digits": folder.parent})
     assert {problem.source: problem.message for problem in misplaced()} == {
         "digits/experiments/inner/deep.yaml:1:1": (
             "is in a folder of its own; experiments lie in digits/experiments itself"

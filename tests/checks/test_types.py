@@ -13,7 +13,7 @@ from app.checks.formats import as_text
 from app.checks.lint import Subject, lint
 from app.checks.types import cache_folder, type_problems
 from app.checks.written_python import WrittenPython, written_python
-from app.experiments import Experiment, experiment_at, experiment_names, read_experiment, with_bases
+from app.composing.experiments import Experiment, experiment_at, experiment_names, read_experiment, with_bases
 from app.schemas.problems import AppError, FileSource, Problem
 from app.schemas.registry import groups, options
 from app.schemas.schema import schemas

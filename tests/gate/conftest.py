@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-import app.experiments
-from app.experiments import _read
+import app.composing.experiments
+from app.composing.experiments import _read
 from app.tasks import task_folders
 
 settings.register_profile(
@@ -33,7 +33,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     made = tmp_path / "digits" / "experiments"
     made.mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(app.experiments, "task_folders", lambda: folders)
+    monkeypatch.setattr(app.composing.experiments, "task_folders", lambda: folders)
     return made
 
 

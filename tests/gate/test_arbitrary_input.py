@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from app.compose import load_config
-from app.experiments import LARGEST_FILE
+from app.composing.experiments import LARGEST_FILE
 from app.schemas.problems import ConfigError, Problem
 from app.schemas.registry import options
 from app.schemas.run import RunConfig

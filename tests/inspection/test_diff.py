@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 import app.inspection.revisions
 from app.checkpoints.contents import KEY, description
 from app.compose import compose, load_config
+from app.composing.overrides import read_overrides
 from app.inspection.diff import answer
 from app.inspection.sides import Side, side
 from app.inspection.spelling import UnwritableError, override, spelt
-from app.overrides import read_overrides
 from app.run_directory import write_record
 from app.schemas.plain import to_plain
 from app.schemas.problems import ConfigError

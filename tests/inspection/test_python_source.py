@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from app.compose import Composed, compose, load_config
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.inspection.python_code import Entry, Expression, imports, laid_out, quoted
 from app.inspection.python_source import python_source
 from app.schemas.problems import ConfigError

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.compose import load_config
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.inspection.sides import Side, side
 from app.inspection.turning import NoWayError, overrides_between
 from app.schemas.optimizers import ParamGroupSpec

@@ -6,7 +6,7 @@ import torch
 
 from app.checkpoints.contents import KEY, description
 from app.compose import compose
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.inspection.facts import ABSENT
 from app.inspection.nested import value_at
 from app.inspection.origins import Origins

@@ -69,7 +69,7 @@ def judge(tmp_path_factory: pytest.TempPathFactory) -> Draft7Validator:
     """Made once: what the bases say is the same in every test."""
     with pytest.MonkeyPatch.context() as patch:
         tasks = tmp_path_factory.mktemp("tasks")
-        patch.setattr("app.experiments.task_folders", lambda: {"digits": tasks / "digits"})
+        patch.setattr("app.composing.experiments.task_folders", lambda: {"digits": tasks / "digits"})
         made = tasks / "digits" / "experiments"
         made.mkdir(parents=True)
         _write_bases(made)

@@ -17,7 +17,7 @@ def task(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of task digits, without any files of ours."""
     (tmp_path / "digits" / "experiments").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
-    for module in ("app.experiments", "app.json_schema.command"):
+    for module in ("app.composing.experiments", "app.json_schema.command"):
         monkeypatch.setattr(f"{module}.task_folders", lambda: {"digits": tmp_path / "digits"})
     return tmp_path / "digits"
 

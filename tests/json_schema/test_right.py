@@ -3,7 +3,7 @@
 import pytest
 
 from app.compose import load_config
-from app.experiments import experiment_names
+from app.composing.experiments import experiment_names
 from app.schemas.registry import Option, options
 from app.schemas.schema import required_fields
 from app.tasks import task_folders

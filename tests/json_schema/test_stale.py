@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from app.experiments import experiment_names, read_experiment
+from app.composing.experiments import experiment_names, read_experiment
 from app.json_schema.command import HEADER, is_stale, options_folder, schema_file
 from app.json_schema.common import common_definitions
 from app.tasks import task_folders

@@ -7,7 +7,7 @@ import pytest
 from jsonschema import Draft7Validator
 
 from app.compose import load_config
-from app.placed_yaml import read_yaml
+from app.composing.placed_yaml import read_yaml
 from app.schemas.problems import ConfigError
 from app.schemas.registry import groups, options
 from tests.gate.conftest import Write, experiment, folder

@@ -12,9 +12,9 @@ from jsonschema.exceptions import ValidationError
 from referencing import Registry
 from referencing.jsonschema import DRAFT7
 
+from app.composing.placed_yaml import read_yaml
 from app.json_schema.common import common_definitions
 from app.json_schema.document import OPTIONS, document
-from app.placed_yaml import read_yaml
 from app.schemas.registry import Option, groups
 
 Place = tuple[str | int, ...]

@@ -4,7 +4,7 @@ import pytest
 from hydra.core.config_store import ConfigStore
 from omegaconf import OmegaConf
 
-from app.composing_with_hydra import register_all
+from app.composing.with_hydra import register_all
 from app.schemas.annotations import field_types
 from app.schemas.config_store import node
 from app.schemas.optimizers import AdamWSpec, OptimizerSpec

@@ -16,8 +16,8 @@ from app.checks.lint import Subject, lint
 from app.checks.selection import all_experiments
 from app.checks.shapes import shape_reports
 from app.compose import compose, load_config
-from app.composing_with_hydra import register_all
-from app.experiments import experiment_at
+from app.composing.experiments import experiment_at
+from app.composing.with_hydra import register_all
 from app.schemas.codes import Code
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, ConfigError

@@ -19,7 +19,7 @@ from torch.utils.data import Dataset
 
 from app.builders.run import Run, build_run
 from app.compose import compose
-from app.composing_with_hydra import register_all
+from app.composing.with_hydra import register_all
 from app.schemas.batch import BatchSpec, TensorSpec, usual_target
 from app.schemas.constraints import NonEmptyText, PositiveInt
 from app.schemas.datamodule import DataLoaderConfig, DataModuleConfig

@@ -176,6 +176,10 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         """The predict split, in order, and further datasets where the config names some."""
         return self._in_order("predict")
 
+    def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
+        """Move a batch as Lightning does; on the CPU, where dataloaders put them, there is nothing to walk through."""
+        return batch if device.type == "cpu" else super().transfer_batch_to_device(batch, device, dataloader_idx)
+
     def teardown(self, stage: str) -> None:
         """Nothing to clean up here; for datamodules that hold files or connections."""
 

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.utilities.types import OptimizerLRScheduler
 from torch import Tensor, nn
@@ -227,13 +226,6 @@ class BaseModule(LightningModule, ABC, Generic[ModelConfigT, TaskConfigT]):
         if "logits" in outputs:
             outputs.setdefault("probabilities", self.probabilities(outputs["logits"]))
         return outputs
-
-    def transfer_batch_to_device(self, batch: Batch, device: torch.device, dataloader_idx: int) -> Batch:
-        """Move a batch as Lightning does; on the CPU, where dataloaders put them, there is nothing to walk through."""
-        if device.type == "cpu":
-            return batch
-        moved: Batch = super().transfer_batch_to_device(batch, device, dataloader_idx)
-        return moved
 
     def on_train_start(self) -> None:
         """Forget the sanity check's batches: they say nothing about the epoch that starts."""

@@ -1,6 +1,6 @@
 """What only Hydra can answer: what may be set of it, and which jobs a sweep has. It composes with its own loader.
 
-A run's own config does not need this: see `app.assembly`.
+A run's own config does not need this: see `app.composing.assembly`.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,12 +17,12 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import InterpolationToMissingValueError, OmegaConfBaseException
 
-from app.assembly import defaults_list, root_tree
 from app.choices import HYDRA_GROUPS
 from app.compose import CONFIG_NAME
-from app.experiment_source import register_plugins
+from app.composing.assembly import defaults_list, root_tree
+from app.composing.experiment_source import register_plugins
+from app.composing.overrides import Override
 from app.hydra_settings import HYDRA_SETTINGS
-from app.overrides import Override
 from app.run_directory import register_resolver
 from app.schemas.codes import Code
 from app.schemas.config_store import store_options

@@ -12,7 +12,7 @@ from pathlib import Path as File
 from typing import Any, Final
 
 from app.choices import check_choice
-from app.placed_yaml import REFUSED, Node, Place, read_yaml
+from app.composing.placed_yaml import REFUSED, Node, Place, read_yaml
 from app.schemas.codes import Code
 from app.schemas.problems import FileSource, Path, Problem, did_you_mean, dotted, nearest, show, shown_path
 from app.schemas.registry import groups, has_own_id, option_at

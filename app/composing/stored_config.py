@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Final, cast
 
-from app.experiments import Experiment
-from app.overrides import Override
+from app.composing.experiments import Experiment
+from app.composing.overrides import Override
 from app.schemas.codes import Code
 from app.schemas.export import format_of, missing_packages
 from app.schemas.loggers import CSVLoggerConfig

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from app.overrides import read_overrides
+from app.composing.overrides import read_overrides
 from app.tasks import import_task_configs
 
 

@@ -5,7 +5,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.placed_yaml import REFUSED, Place, read_yaml
+from app.composing.placed_yaml import REFUSED, Place, read_yaml
 
 
 def plain(text: str) -> object:

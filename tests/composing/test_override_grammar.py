@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from app.override_grammar import GrammarError, Parsed, _by_hydra, _plain_word, parse
+from app.composing.override_grammar import GrammarError, Parsed, _by_hydra, _plain_word, parse
 
 KEYS = st.from_regex(r"[a-zA-Z_.]{1,8}", fullmatch=True) | st.sampled_from(
     ["optimizer_spec.lr", "a.b_c", "null", "x.0"]

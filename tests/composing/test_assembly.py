@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from omegaconf import OmegaConf
 
-from app.assembly import assembled
 from app.choices import check_choice
-from app.composing_with_hydra import composed_by_hydra
+from app.composing.assembly import assembled
+from app.composing.with_hydra import composed_by_hydra
 from app.schemas.config_store import node
 from app.schemas.problems import ConfigError
 from app.schemas.registry import groups, options

@@ -6,9 +6,9 @@ import pytest
 from hydra.plugins.config_source import ConfigSource
 
 from app.compose import compose, load_config
-from app.composing_with_hydra import register_all
-from app.experiment_source import ExperimentSource
-from app.experiments import experiment_names, merge, read_experiment, with_bases
+from app.composing.experiment_source import ExperimentSource
+from app.composing.experiments import experiment_names, merge, read_experiment, with_bases
+from app.composing.with_hydra import register_all
 from app.schemas.run import RunConfig
 from tests.gate.conftest import Write, experiment, folder
 

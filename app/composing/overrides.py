@@ -8,9 +8,9 @@ from functools import cache
 from typing import Any, Final, Literal
 
 from app.choices import HYDRA_GROUPS, check_choice, hydra_options
-from app.experiments import GROUP as EXPERIMENT
-from app.experiments import experiment_names, is_experiment
-from app.override_grammar import GrammarError, Parsed, parse
+from app.composing.experiments import GROUP as EXPERIMENT
+from app.composing.experiments import experiment_names, is_experiment
+from app.composing.override_grammar import GrammarError, Parsed, parse
 from app.schemas.annotations import field_types, is_secret
 from app.schemas.codes import Code
 from app.schemas.plain import MASK

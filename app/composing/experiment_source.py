@@ -10,7 +10,7 @@ from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import OmegaConf
 
-from app.experiments import GROUP, experiment_names, merge, read_experiment, with_bases
+from app.composing.experiments import GROUP, experiment_names, merge, read_experiment, with_bases
 
 
 class ExperimentSource(ConfigSource):
