@@ -58,6 +58,9 @@ _FORGETTING: Final = 0.9
 _DIVERGED: Final = 4.0
 """How many times the best smoothed loss is reason enough to stop."""
 
+_UNSETTLED: Final = round(1 / (1 - _FORGETTING))
+"""Steps at the start over which the smoothed loss is an average of too few to tell a slope from noise."""
+
 _FEWEST: Final = 5
 """Steps without which there is no slope to speak of."""
 
@@ -95,13 +98,14 @@ class RangeTest:
         if len(self.losses) < _FEWEST:
             found = f"only {len(self.losses)} steps gave a finite loss, too few to see a slope"
             raise AppError(f"{found}; try another range, or more steps")
-        smoothed = torch.tensor(self.smoothed)
+        start = min(_UNSETTLED, len(self.losses) // _FEWEST)
+        smoothed = torch.tensor(self.smoothed)[start:]
         end = int(smoothed.argmin()) + 1
         if end == 1:
             found = f"the loss fell at no learning rate between {_short(self.rates[0])} and {_short(self.rates[-1])}"
             raise AppError(f"{found}; try another range, or more steps")
-        slopes = torch.gradient(smoothed, spacing=(torch.tensor(self.rates).log(),))[0]
-        return float(f"{self.rates[int(slopes[:end].argmin())]:.1e}")
+        slopes = torch.gradient(smoothed, spacing=(torch.tensor(self.rates[start:]).log(),))[0]
+        return float(f"{self.rates[start + int(slopes[:end].argmin())]:.1e}")
 
 
 def find_lr(composed: Composed, run_directory: str) -> float:

@@ -126,6 +126,14 @@ def test_the_steepest_fall_is_suggested() -> None:
     assert test.smoothed[0] == pytest.approx(3.0), "without a bias towards zero"
 
 
+def test_the_noise_of_the_first_steps_is_no_fall() -> None:
+    noise = (3.4, 2.0, 2.7, 2.7)
+    losses = (*noise, *[2.7] * 8, 2.6, 2.3, 1.9, 1.5, 1.2, 1.1, 1.1, 1.1)
+    rates = tuple(10.0 ** (place / 4 - 6) for place in range(len(losses)))
+
+    assert 1e-3 < RangeTest(rates=rates, losses=losses, override="optimizer_spec.lr").suggestion < 1e-1
+
+
 @pytest.mark.parametrize(
     ("override", "message"),
     [
