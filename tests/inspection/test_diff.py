@@ -85,7 +85,10 @@ def test_what_differs_is_shown_with_its_type_and_what_to_type() -> None:
 def test_an_option_that_an_experiment_has_set_fields_of_is_put_in_anew() -> None:
     assert diff(["digits/sgd_cosine", "default"]).splitlines()[-2:] == [
         "digits/sgd_cosine becomes default with",
-        "  'optimizer_spec={id: adamw}' scheduler_spec=null",
+        (
+            "  module.model_config.dropout=0.4 datamodule.dataloader.batch_size=16"
+            " 'optimizer_spec={id: adamw}' scheduler_spec=null"
+        ),
     ]
 
 

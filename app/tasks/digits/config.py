@@ -8,6 +8,7 @@ from annotated_types import MaxLen, MinLen
 from app.schemas.augmentations.augmentation import AugmentationConfig
 from app.schemas.augmentations.images import RandomAffineConfig
 from app.schemas.constraints import NonEmptyText, PartialShare, PositiveInt
+from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.image_files import IMAGE_ENDINGS
 from app.schemas.metrics.classification import AccuracyConfig, F1Config
 from app.schemas.metrics.metric import MetricConfig
@@ -62,7 +63,7 @@ class CNNConfig:
     channels: Annotated[tuple[PositiveInt, ...], MinLen(1), MaxLen(3)] = (32, 64)
     """Channels of each block; a block halves the image, so that three leave a single pixel of it."""
 
-    dropout: PartialShare = 0.2
+    dropout: PartialShare = 0.4
     """Chance that a feature is dropped in training, before the last layer."""
 
 
@@ -82,6 +83,9 @@ class DigitsDataModuleConfig(SplitConfig):
     """Every fifth image of each digit is the fixed test split; the others are split at random into train and val."""
 
     input_endings: ClassVar[tuple[str, ...]] = IMAGE_ENDINGS
+
+    dataloader: DataLoaderConfig = field(default_factory=lambda: DataLoaderConfig(batch_size=16))
+    """Small batches: on few images, the steps count more than how smooth each is."""
 
     augmentations: dict[str, AugmentationConfig] = field(
         default_factory=lambda: {"random_affine": RandomAffineConfig(max_rotation=8.0, max_shift=0.3, max_scale=0.08)}
