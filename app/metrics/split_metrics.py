@@ -49,20 +49,22 @@ class SplitMetrics(nn.Module):
     ) -> None:
         super().__init__()
         self.split: Phase = split
-        self._parts = nn.ModuleList([_Part(split, metrics or {})])
+        self._by_dataloader: tuple[_Part, ...] = (_Part(split, metrics or {}),)
+        self._parts = nn.ModuleList(self._by_dataloader)  # which moves them to a device, and looks them up slowly
         self.name_dataloaders(dataloaders)
 
     def name_dataloaders(self, names: Sequence[str]) -> None:
         """Tell the split's dataloaders apart from now on, if there are several; what was gathered is forgotten."""
         prefixes = [log_prefix(self.split, name) for name in names] if len(names) > 1 else [log_prefix(self.split)]
-        parts = [cast(_Part, part) for part in self._parts]
-        if prefixes == [part.prefix for part in parts]:
+        if prefixes == [part.prefix for part in self._by_dataloader]:
             return
-        parts[0].reset()
+        first = self._by_dataloader[0]
+        first.reset()
         # Lightning sets modules back to training after a validation only if they were there before it, and warns.
-        self._parts = nn.ModuleList([parts[0], *(copy.deepcopy(parts[0]).train() for _ in prefixes[1:])])
-        for prefix, part in zip(prefixes, self._parts, strict=True):
-            cast(_Part, part).prefix = prefix
+        self._by_dataloader = (first, *(copy.deepcopy(first).train() for _ in prefixes[1:]))
+        self._parts = nn.ModuleList(self._by_dataloader)
+        for prefix, part in zip(prefixes, self._by_dataloader, strict=True):
+            part.prefix = prefix
 
     def update(
         self,
@@ -76,32 +78,32 @@ class SplitMetrics(nn.Module):
         Raises:
             MissingOutputError: when a metric is computed from something else.
         """
-        part = self._parts[dataloader_idx if len(self._parts) > 1 else 0]
-        cast(_Part, part).update(losses, outputs, batch_size)
+        part = self._by_dataloader[dataloader_idx if len(self._by_dataloader) > 1 else 0]
+        part.update(losses, outputs, batch_size)
 
     def compute(self) -> dict[str, Tensor]:
         """The epoch's numbers by the full names they are logged under; what no batch updated is left out."""
-        return {name: value for part in self._parts for name, value in cast(_Part, part).numbers()}
+        return {name: value for part in self._by_dataloader for name, value in part.numbers()}
 
     def tables(self) -> dict[str, dict[str, Tensor]]:
         """The epoch's values that are no numbers by their full names, each as its named parts."""
-        return {name: value for part in self._parts for name, value in cast(_Part, part).tables()}
+        return {name: value for part in self._by_dataloader for name, value in part.tables()}
 
     def reset(self) -> None:
         """Forget every batch."""
-        for part in self._parts:
-            cast(_Part, part).reset()
+        for part in self._by_dataloader:
+            part.reset()
 
     def state(self) -> dict[str, Any]:
         """What was gathered so far, in plain containers of tensors and numbers, to go on from within an epoch."""
-        return {cast(_Part, part).prefix: cast(_Part, part).state() for part in self._parts}
+        return {part.prefix: part.state() for part in self._by_dataloader}
 
     def load_state(self, state: Mapping[str, Any]) -> None:
         """Go on from what `state` gave, of metrics with the same names and settings."""
-        for part in self._parts:
-            cast(_Part, part).reset()
-            if (own := state.get(cast(_Part, part).prefix)) is not None:
-                cast(_Part, part).load_state(own)
+        for part in self._by_dataloader:
+            part.reset()
+            if (own := state.get(part.prefix)) is not None:
+                part.load_state(own)
 
 
 class _Part(nn.Module):
