@@ -94,7 +94,7 @@ def _experiment(draw: random.Random) -> Values:
         "datamodule": {
             "augmentations": {
                 "random_affine": {"max_rotation": draw.choice([5.0, 10.0, 15.0])},
-                "noise": {"id": "gaussian_noise", "deviation": draw.choice([0.05, 0.1])},
+                "noise": {"id": "gaussian_noise", "deviation": draw.choice([0.05, 0.2])},
             }
         },
     }

@@ -84,6 +84,8 @@ def main() -> int:
     rounds: int = parser.parse_args().rounds
     with TemporaryDirectory() as folder:
         lines = write_plain_program(Path(folder))
+        # What Python has compiled is kept, as it is for users, even where that is switched off or out of date.
+        os.environ |= {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(Path(folder) / "compiled")}
         plain = [sys.executable, str(Path(folder) / "plain.py")]
         ours = [sys.executable, "-m", "app"]
         print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {rounds} rounds")

@@ -133,6 +133,11 @@ def test_an_answer_about_one_config_does_without_hydra(arguments: list[str]) -> 
     assert packages & HYDRA == set()
 
 
+def test_a_check_without_types_and_shapes_starts_no_process() -> None:
+    _, _, packages = run(_COMMAND, ["check"])
+    assert packages & {"concurrent", "multiprocessing", "subprocess"} == set()
+
+
 def test_what_only_hydra_knows_is_asked_of_it() -> None:
     for arguments in (["--info", "config"], ["--cfg", "job", "hydra.run.dir=x"], ["--cfg", "job", "logger=[csv]"]):
         _, _, packages = run(_COMMAND, arguments)

@@ -69,12 +69,15 @@ def identity(composed: Composed) -> Identity:
     return Identity(composed.config.task.name, digest)
 
 
-def duplicates(identities: Mapping[str, Identity]) -> Iterator[tuple[str, Problem]]:
+def duplicates(
+    identities: Mapping[str, Identity], of_defaults: Mapping[str, Identity | None]
+) -> Iterator[tuple[str, Problem]]:
     """For each experiment whose config is that of another one, or of its task's default, its name and what to say.
 
-    `identities` are those of the experiments' configs, by name, in the order in which they are to be compared.
+    `identities` are those of the experiments' configs, by name, in the order in which they are to be compared;
+    `of_defaults` those of what the tasks give without an experiment, by task.
     """
-    defaults = {_default_identity(task): task for task in dict.fromkeys(each.task for each in identities.values())}
+    defaults = {default: task for task, default in of_defaults.items()}
     first: dict[Identity, str] = {}
     for name, config_identity in identities.items():
         message = None
@@ -86,10 +89,14 @@ def duplicates(identities: Mapping[str, Identity]) -> Iterator[tuple[str, Proble
             yield name, Problem(path="", message=message, code=Code.DUPLICATE)
 
 
-def _default_identity(task: str) -> Identity | None:
+def default_identity(task: str) -> Identity | None:
+    """The identity of what a task gives without an experiment; None for one that cannot run as it is.
+
+    No experiment of such a task changes nothing.
+    """
     try:
         return identity(compose([f"task={task}"]))
-    except ConfigError:  # a task that cannot run as it is has no experiment that changes nothing
+    except ConfigError:
         return None
 
 

@@ -3,22 +3,18 @@
 Nothing here imports torch. What needs mypy or fake tensors is looked for only when it is asked for.
 """
 
-import multiprocessing
 import os
 import sys
 import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from app.checks.diagnostics import Diagnostic, Severity, diagnostics
-from app.checks.experiment_rules import Identity, duplicates, identity, judge, remarked
+from app.checks.experiment_rules import Identity, default_identity, duplicates, identity, judge, remarked
 from app.checks.noqa import silenced
 from app.checks.rules import RULES
-from app.checks.shapes import shape_reports
-from app.checks.types import type_problems
 from app.command_rules import problems_for
 from app.compose import Composed, compose
 from app.composing.experiments import Experiment, with_bases
@@ -102,13 +98,19 @@ def lint(subjects: Sequence[Subject], *, types: bool = False, shapes: bool = Fal
     right = {name: one.identity for name, one in checked.items() if one.identity is not None}
     # Words that are typed on top may make any two equal.
     as_written = {name: config for name, config in right.items() if by_name[name].file and not by_name[name].overrides}
-    for name, problem in duplicates(as_written):
+    tasks = dict.fromkeys(each.task for each in as_written.values())
+    of_defaults = {task: right.get(f"task={task}") or default_identity(task) for task in tasks}
+    for name, problem in duplicates(as_written, of_defaults):
         found += _rated([problem], by_name[name].blamed)
     if types:
+        from app.checks.types import type_problems  # like the next, takes a while to import, and is seldom asked for
+
         experiments = [subject.experiment for subject in subjects if subject.experiment is not None]
         found += _rated(type_problems(experiments))
     reports: Mapping[str, ShapeReport] = {}
     if shapes:
+        from app.checks.shapes import shape_reports
+
         composed = {name: by_name[name].composed() for name in right}
         reports = shape_reports({name: one.config for name, one in composed.items()}, processes=_processes())
         for name, report in reports.items():
@@ -128,6 +130,9 @@ def _all_checked(subjects: Sequence[Subject]) -> list[_Checked]:
     processes = min(_processes(), len(subjects) // _WORTH_A_PROCESS)
     if processes <= 1:
         return [_checked(subject) for subject in subjects]
+    import multiprocessing  # as long to import as a config takes to check
+    from concurrent.futures import ProcessPoolExecutor
+
     import_task_configs()
     # A forked process starts with everything that is imported here, but must not be forked beside other threads.
     forks = sys.platform == "linux" and threading.active_count() == 1

@@ -37,6 +37,8 @@ _SPECIAL_FLOAT = re.compile(r"([-+]?)\.(inf|nan)", re.I)
 _ORDINARY = re.compile(r"(?:[ -~\u00a0-\u2027\u202a-\ud7ff]*\n)*")
 _READ_DIFFERENTLY = re.compile(r"[!&*?%@`|>]|^---|^\.\.\.|:\s*[,}\]]", re.MULTILINE)
 """What libyaml, which reads any other ordinary text in a tenth of the time, takes in another way than PyYAML does."""
+_COMMENT_LINE = re.compile(r"^ *#.*$", re.MULTILINE)
+"""A whole line, which neither reads, whatever stands in it: every experiment begins with `# @package _global_`."""
 
 
 class Place(NamedTuple):
@@ -80,7 +82,7 @@ def read_yaml(text: str) -> tuple[Node | None, list[TextFault]]:
 
     The node is None when the text is no YAML at all, or holds something after which reading on would be a risk.
     """
-    if _ORDINARY.fullmatch(text) and not _READ_DIFFERENTLY.search(text) and hasattr(yaml, "CSafeLoader"):
+    if hasattr(yaml, "CSafeLoader") and _is_read_the_same(text):
         with suppress(yaml.YAMLError):  # PyYAML will say what is wrong, as it does where there is no libyaml
             return _Reader(text, yaml.CSafeLoader).read()
     reader = _Reader(text, yaml.SafeLoader)
@@ -92,6 +94,11 @@ def read_yaml(text: str) -> tuple[Node | None, list[TextFault]]:
     except (yaml.YAMLError, ValueError) as error:
         reader.fault((), f"is not YAML: {first_line(error)}", None, Code.SYNTAX)
     return None, reader.faults
+
+
+def _is_read_the_same(text: str) -> bool:
+    """Whether libyaml reads the text as PyYAML does, as far as the text tells."""
+    return _ORDINARY.fullmatch(text) is not None and not _READ_DIFFERENTLY.search(_COMMENT_LINE.sub("", text))
 
 
 class _RefusedError(Exception):

@@ -16,6 +16,17 @@ def field_types(cls: type) -> Mapping[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
+@cache
+def nesting_fields(cls: type) -> frozenset[str]:
+    """The fields of a schema that may hold parts, lists or mappings; all others hold single values."""
+    return frozenset(
+        name
+        for name, annotation in field_types(cls).items()
+        for member in alternatives(annotation)
+        if get_origin(member) in (tuple, dict) or dataclasses.is_dataclass(member)
+    )
+
+
 def alternatives(annotation: Any) -> tuple[Any, ...]:
     """The members of a union, nested ones and `Annotated` unwrapped; a plain type is its own only member."""
     origin = get_origin(annotation)

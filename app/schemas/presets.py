@@ -2,7 +2,7 @@
 
 from typing import Any, cast, get_origin
 
-from app.schemas.annotations import alternatives, element_type, field_types
+from app.schemas.annotations import alternatives, element_type, field_types, nesting_fields
 from app.schemas.registry import group_of, option_at, options, starting_values
 from app.schemas.schema import MISSING, is_schema
 
@@ -32,5 +32,5 @@ def _part(value: dict[Any, Any], cls: type) -> dict[Any, Any]:
             # Its defaults too, which others may interpolate; what has none is told to be missing where it is read.
             started = {name: item for name, item in starting_values(schema).items() if item != MISSING}
             value = {**started, **cast(dict[str, Any], option.preset), **value}
-    types = field_types(schema)
-    return {key: with_presets(item, types[key]) if key in types else item for key, item in value.items()}
+    types, nesting = field_types(schema), nesting_fields(schema)
+    return {key: with_presets(item, types[key]) if key in nesting else item for key, item in value.items()}

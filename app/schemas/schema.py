@@ -10,8 +10,8 @@ from collections.abc import Collection, Mapping
 from functools import cache, partial
 from typing import Any, Final, TypeVar, cast, dataclass_transform
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
-from pydantic_core import ArgsKwargs, PydanticKnownError, SchemaValidator, core_schema
+from pydantic import ConfigDict, GetCoreSchemaHandler, TypeAdapter, ValidationError
+from pydantic_core import ArgsKwargs, CoreSchema, PydanticKnownError, SchemaValidator, core_schema
 
 from app.schemas.annotations import field_types
 from app.schemas.codes import Code
@@ -48,6 +48,7 @@ def schema(cls: type[S]) -> type[S]:
     # What a dataclass compiles for each class is the same for all of ours, and compiling it takes most of the time.
     made = cast(Any, dataclasses.dataclass(kw_only=True, init=False, repr=False, eq=False, match_args=False)(cls))
     made.__pydantic_config__ = _CONFIG
+    made.__get_pydantic_core_schema__ = classmethod(_core_schema)
     made.__init__ = _checked_init
     made.__setattr__ = _checked_setattr
     made.__repr__ = _repr
@@ -212,6 +213,14 @@ def _validator(cls: type) -> SchemaValidator:
     adapter: TypeAdapter[Any] = TypeAdapter(cls)
     strict = _with_strict_literals(adapter.core_schema)
     return cast(SchemaValidator, adapter.validator) if strict is adapter.core_schema else SchemaValidator(strict)
+
+
+def _core_schema(_: type, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    """What pydantic makes of a schema; in a field it is only told by its class, since its values are checked already.
+
+    Pydantic would make the inner schemas of all parts anew for each schema around them.
+    """
+    return handler(source) if handler.field_name is None else core_schema.is_instance_schema(source)
 
 
 def _with_strict_literals(core: Any) -> Any:

@@ -224,7 +224,7 @@ def test_only_equal_configs_have_the_same_identity(one: list[str], other: list[s
 
 def test_experiments_with_equal_configs_are_named_with_the_first_of_them() -> None:
     one, other = identity(of("seed_params.seed=1")), identity(of("seed_params.seed=2"))
-    found = list(duplicates({"a": one, "b": other, "c": one, "d": one}))
+    found = list(duplicates({"a": one, "b": other, "c": one, "d": one}, {"digits": identity(of())}))
     assert [(name, problem.message) for name, problem in found] == [
         ("c", "gives the same config as a; keep one of them"),
         ("d", "gives the same config as a; keep one of them"),
@@ -233,12 +233,13 @@ def test_experiments_with_equal_configs_are_named_with_the_first_of_them() -> No
 
 
 def test_an_experiment_that_changes_nothing_is_named() -> None:
-    found = list(duplicates({"a": identity(of()), "b": identity(of("seed_params.seed=1"))}))
+    found = list(duplicates({"a": identity(of()), "b": identity(of("seed_params.seed=1"))}, {"digits": identity(of())}))
     assert [(name, problem.message) for name, problem in found] == [
         ("a", "changes nothing: task=digits gives the same config without it")
     ]
 
 
 def test_experiments_that_differ_are_not_named() -> None:
-    assert list(duplicates({str(seed): identity(of(f"seed_params.seed={seed}")) for seed in range(1, 5)})) == []
-    assert list(duplicates({})) == []
+    several = {str(seed): identity(of(f"seed_params.seed={seed}")) for seed in range(1, 5)}
+    assert list(duplicates(several, {"digits": identity(of()), "cannot_run": None})) == []
+    assert list(duplicates({}, {})) == []

@@ -112,7 +112,12 @@ def test_whole_numbers_of_any_length_are_read_in_no_time() -> None:
 
 BLANKS = [" ", "  ", "\n", "\n  ", "\n    ", "\n- ", "\n  - ", ": ", ", ", "\t", "\r\n", "\ufeff", "\x85", "\u2028"]
 PIECES = st.sampled_from(
-    [*"a b1 é 1.5 - : ? , [ ] { } # & * ! | > ' \" % @ ` = ~ << --- ... ${x.y} trainer: lr: on 010".split(), *BLANKS]
+    [
+        *"a b1 é 1.5 - : ? , [ ] { } # & * ! | > ' \" % @ ` = ~ << --- ... ${x.y} trainer: lr: on 010".split(),
+        *BLANKS,
+        "\n# @package _global_\n",
+        "\n  # it's: [!, |\n",
+    ]
 )
 
 
@@ -127,4 +132,7 @@ def test_libyaml_and_pyyaml_read_the_same_in_the_same_places(text: str, end: str
 
 def test_ordinary_text_is_read_by_libyaml(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(yaml, "SafeLoader")
-    assert plain("# Größe\na: [1, {b: 2}]\nc:\n  - ${x.y}\n  - 'on'\n") == {"a": [1, {"b": 2}], "c": ["${x.y}", "on"]}
+    assert plain("# @package _global_\n\n# Größe?\na: [1, {b: 2}]\nc:\n  - ${x.y}\n  - 'on'\n") == {
+        "a": [1, {"b": 2}],
+        "c": ["${x.y}", "on"],
+    }
