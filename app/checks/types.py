@@ -23,7 +23,7 @@ from app.checks.written_python import WrittenPython, written_python
 from app.composing.experiments import Experiment, with_bases
 from app.installed import is_installed
 from app.schemas.codes import Code
-from app.schemas.problems import AppError, FileSource, Problem, dotted
+from app.schemas.problems import AppError, ConfigError, FileSource, Problem, dotted, missing_extra
 from app.schemas.schema import schemas
 
 _LONG: Final = 30 * 24 * 3600
@@ -40,10 +40,12 @@ def type_problems(experiments: Sequence[Experiment], *, cache: File | None = Non
         cache: Folder for what is rendered and for mypy's cache; one of the user's, when it is not given.
 
     Raises:
-        AppError: when mypy is not installed, or cannot read the schemas.
+        ConfigError: when mypy is not installed.
+        AppError: when it cannot read the schemas.
     """
     if find_spec("mypy") is None:
-        raise AppError("types are checked by mypy, which is not installed: pip install 'typed-lightning-app[check]'")
+        message = missing_extra("mypy, by which types are checked,", "check")
+        raise ConfigError([Problem(path="", message=message, code=Code.ENVIRONMENT)])
     rendered: dict[str, WrittenPython] = {}
     folder = (cache or cache_folder()).absolute() / "experiments"
     for experiment in experiments:

@@ -10,16 +10,16 @@ from typing import Any, Final, cast
 from app.composing.experiments import Experiment
 from app.composing.overrides import Override
 from app.schemas.codes import Code
-from app.schemas.export import format_of, missing_packages
 from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import MISSING
+from app.schemas.user_paths import UnknownHomeError
 from app.schemas.validation import Sources
 
-_RESTORED: Final = ("optimizer_spec", "scheduler_spec", "optimizers", "seed_params")
+_RESTORED: Final[Sequence[str]] = ("optimizer_spec", "scheduler_spec", "optimizers", "seed_params")
 """The parts of a config whose live objects a resumed run gets back as they were, settings included."""
 
 _FIRST_WEIGHTS: Final[Mapping[str, Any]] = {"pretrained": False, "checkpoint_path": None}
@@ -40,19 +40,24 @@ class StoredConfig:
 
     tree: dict[str, Any]
 
-    resumed: bool
-    """Whether a training goes on from it."""
+    key: str
+    """The one of `STORED` that names the file."""
 
     def changed_in_vain(self, config: RunConfig, sources: Sources) -> Iterator[Problem]:
-        """What was changed in a resumed run although the checkpoint brings it."""
-        if not self.resumed:
+        """What was changed although a checkpoint brings it to a resumed run, or an exported model is made of it."""
+        if self.key == "checkpoint":
             return
+        anew = f"load_checkpoint.base_ckpt_path={self.path} starts anew from its weights"
+        vain = "comes with the checkpoint, so that a change would have no effect"
+        parts, message = _RESTORED, f"{vain}; instead of resume_path, {anew}"
+        if self.key == "model":
+            parts = ("module",)
+            message = (
+                "is as it was when the model was exported; to change it, name a checkpoint=<file> instead of model"
+            )
         plain = to_plain(config)
-        for part in _RESTORED:
+        for part in parts:
             for path in _differing(self.tree.get(part), plain[part], (part,)):
-                anew = f"load_checkpoint.base_ckpt_path={self.path} starts anew from its weights"
-                vain = "comes with the checkpoint, so that a change would have no effect"
-                message = f"{vain}; instead of resume_path, {anew}"
                 yield Problem(path=dotted(path), message=message, source=sources.of(path))
 
 
@@ -83,6 +88,8 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
     try:
         file = find_checkpoint(path).path if key == "resume_path" else path
         config, is_described = _of_model(file) if key == "model" else _of_checkpoint(file)
+    except UnknownHomeError:
+        return None  # as the gate will say
     except CheckpointError as error:
         raise ConfigError([Problem(path=key, message=str(error), source=source, code=Code.ENVIRONMENT)]) from error
     file = without_user_info(file)
@@ -95,7 +102,7 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
     tree = without_masks(config if key == "resume_path" else for_measuring(config))
     # These said what that run was to start from. It is over.
     tree.update(dict.fromkeys(STORED))
-    return StoredConfig(path=file, tree=_without_places(tree), resumed=key == "resume_path")
+    return StoredConfig(path=file, tree=_without_places(tree), key=key)
 
 
 def _of_checkpoint(file: str) -> tuple[dict[str, Any] | None, bool]:
@@ -109,11 +116,8 @@ def _of_checkpoint(file: str) -> tuple[dict[str, Any] | None, bool]:
 
 def _of_model(file: str) -> tuple[dict[str, Any], bool]:
     """The config in an exported model, which is no use without one."""
-    from app.checkpoints.opening import CheckpointError
     from app.export.contents import read_exported
 
-    if missing := missing_packages(format_of(file)):
-        raise CheckpointError(file, missing)
     return read_exported(file).config, True
 
 
@@ -166,7 +170,12 @@ def for_measuring(config: Mapping[str, Any]) -> dict[str, Any]:
     loggers = config.get("logger")
     kept = {"csv": loggers.get("csv") or to_plain(CSVLoggerConfig())} if isinstance(loggers, dict) and loggers else {}
     module = _without_first_weights(config.get("module"))
-    return {**config, "module": module, "logger": kept, "load_checkpoint": None}
+    callbacks = {name: each for name, each in config.get("callbacks", {}).items() if not _exports(each)}
+    return {**config, "module": module, "logger": kept, "callbacks": callbacks, "load_checkpoint": None}
+
+
+def _exports(callback: Any) -> bool:
+    return isinstance(callback, dict) and str(callback.get("_target_")).endswith(".ExportBestConfig")
 
 
 def _without_first_weights(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from app.checkpoints.contents import description, read_contents
 from app.checkpoints.data_state import load_data_state
@@ -23,7 +24,11 @@ def export(composed: Composed, run_directory: str) -> None:
     assert config.checkpoint is not None, "the command line asks for it"
     # Nothing is trained or logged, and the file is made on the CPU.
     trainer = TrainerConfig(accelerator="cpu", devices=1)
-    alone = replace(composed, config=replace(config, trainer=trainer, callbacks={}, logger={}))
+    untrained: dict[str, Any] = {
+        "scheduler_spec": None,
+        "optimizers": {name: replace(spec, scheduler_spec=None) for name, spec in config.optimizers.items()},
+    }
+    alone = replace(composed, config=replace(config, trainer=trainer, callbacks={}, logger={}, **untrained))
     folder = Path(run_directory)
     with running(alone, run_directory) as (run, result):
         write_record(folder, config, overrides=composed.overrides, sources=value_sources(config, composed.sources))

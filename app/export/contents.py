@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Final, cast
 from app.checkpoints.archive import unchecked_if_unknown
 from app.checkpoints.contents import KEY
 from app.checkpoints.opening import CheckpointError, opened
-from app.schemas.export import ENDINGS, format_of
+from app.schemas.export import ENDINGS, format_of, missing_packages
 from app.schemas.problems import first_line
 
 EXPORT: Final = "export"
@@ -59,7 +59,8 @@ def read_exported(path: str) -> ExportedContents:
         path: A file here, or an address that fsspec reads.
 
     Raises:
-        ExportedModelError: when it is no such file, or a damaged one, or was not written by this project.
+        ExportedModelError: when it is no such file, or a damaged one, or was not written by this project, or cannot be
+            read for want of a package.
         CheckpointError: when there is no such file, or it cannot be fetched.
     """
     with opened(path, whole=True) as file:
@@ -105,7 +106,9 @@ def written(description: Mapping[str, Any]) -> str:
 
 
 def _from_onnx(file: BinaryIO, path: str) -> str | None:
-    onnx: Any = import_module("onnx")  # an extra, which the gate has found to be there
+    if missing := missing_packages("onnx"):
+        raise ExportedModelError(path, missing)
+    onnx: Any = import_module("onnx")
     try:
         model = onnx.load_model_from_string(file.read())
     except Exception as error:  # protobuf has kinds of its own

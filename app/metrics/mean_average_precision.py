@@ -10,6 +10,9 @@ from torch import Tensor
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
+from app.schemas.metrics.detection import missing_evaluation
+from app.schemas.problems import AppError
+
 
 class MeanAveragePrecision(Metric):
     """The mean over classes, recall and the overlaps 0.5 to 0.95, and the same for an overlap of 0.5 (COCO, 2014).
@@ -18,6 +21,8 @@ class MeanAveragePrecision(Metric):
 
     Args:
         max_detections: How many boxes of an image and class are looked at, the surest first.
+
+    `compute` raises an `AppError` that says what to install where pycocotools is missing.
     """
 
     higher_is_better = True
@@ -90,6 +95,8 @@ def _precision(
     truth: list[dict[str, Any]], found: list[dict[str, Any]], num_images: int, classes: list[int], max_detections: int
 ) -> Any:
     """Precision as an array `(overlaps, recalls, classes)`; -1 for a class without a true box."""
+    if missing := missing_evaluation():  # the command line has said so before; for what is built in Python
+        raise AppError(missing)
     coco, evaluation = import_module("pycocotools.coco"), import_module("pycocotools.cocoeval")  # an extra
     images = [{"id": place} for place in range(num_images)]
     categories = [{"id": label} for label in classes]

@@ -13,7 +13,6 @@ LACKING = {
     "tensorboard": ["logger=[tensorboard]"],
     "wandb": ["logger=[wandb]", "logger.wandb.mode=offline"],
     "mlflow": ["logger=[mlflow]"],
-    "pyarrow": ["predictions.format=parquet"],
     "psutil": ["callbacks=[device_stats]"],
     "s3fs": ["callbacks=[checkpoint]", "callbacks.checkpoint.dirpath=s3://mine/x"],
     "transformer_engine": ["trainer.precision=transformer-engine"],
@@ -24,7 +23,7 @@ LACKING = {
 
 @pytest.mark.parametrize("package", LACKING)
 def test_a_package_that_is_not_here_is_no_mistake_in_a_program(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    for module in ("callbacks", "loggers", "predictions", "trainer", "parts.backbones"):
+    for module in ("callbacks", "loggers", "trainer", "parts.backbones"):
         monkeypatch.setattr(f"app.schemas.{module}.find_spec", lambda name: None if name == package else object())
 
     with pytest.raises(ConfigError, match=f"(?i){package}") as caught:

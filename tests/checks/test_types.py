@@ -14,7 +14,7 @@ from app.checks.lint import Subject, lint
 from app.checks.types import cache_folder, type_problems
 from app.checks.written_python import WrittenPython, written_python
 from app.composing.experiments import Experiment, experiment_at, experiment_names, read_experiment, with_bases
-from app.schemas.problems import AppError, FileSource, Problem
+from app.schemas.problems import AppError, ConfigError, FileSource, Problem
 from app.schemas.registry import groups, options
 from app.schemas.schema import schemas
 from app.tasks import import_task_configs
@@ -188,7 +188,7 @@ def rendered(folder: Path, target: Path) -> dict[str, str]:
 
 def test_without_mypy_it_is_said_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(app.checks.types, "find_spec", lambda _: None)
-    with pytest.raises(AppError, match=r"mypy.+pip install 'typed-lightning-app\[check\]'"):
+    with pytest.raises(ConfigError, match=r"mypy.+pip install 'typed-lightning-app\[check\]'"):
         type_problems([read_experiment("digits/robust")])
 
 

@@ -33,6 +33,7 @@ RUN = [
     "optimizer_spec.lr=0.02",
 ]
 CHECKPOINT = "checkpoint=first/checkpoints/last.ckpt"
+AS_EXPORTED = "is as it was when the model was exported; to change it, name a checkpoint=<file> instead of model"
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +85,16 @@ def test_an_exported_model_alone_is_tested_by_the_task_s_own_metrics(model: str,
     assert config["optimizer_spec"]["lr"] == 0.02
 
 
+def test_a_run_too_short_for_the_default_schedule_is_exported_all_the_same(tmp_path: Path) -> None:
+    words = [*RUN, "trainer.max_epochs=2", "callbacks=[checkpoint]", "scheduler_spec=cosine_annealing"]
+    assert main([*words, f"hydra.run.dir={tmp_path / 'trained'}"]) == 0
+
+    checkpoint = f"checkpoint={tmp_path / 'trained' / 'checkpoints' / 'last.ckpt'}"
+    assert main(["export", checkpoint, "export.format=torch_export", f"hydra.run.dir={tmp_path / 'exported'}"]) == 0
+
+    assert Path(result(tmp_path / "exported")["export"]["file"]).is_file()
+
+
 def test_it_is_the_file_that_is_measured(tmp_path: Path) -> None:
     model = onnx.load("first/model.onnx")
     for weight in model.graph.initializer:
@@ -133,6 +144,13 @@ def test_a_failed_export_fails_the_run_once_its_results_are_written(
         (["test", "model=first/model.onnx", "optimizer_spec.lr=x"], "optimizer_spec.lr: expected a number above 0"),
         (["test", "model=first/result.json"], "expected the file of an exported model, .onnx or .pt2"),
         (["test", CHECKPOINT, "model=first/model.onnx"], "model: is an exported model, which holds weights of its own"),
+        (["test", "model=first/model.onnx", "module=digits/cnn"], f"module: {AS_EXPORTED}   module=digits/cnn"),
+        (
+            ["predict", "model=second/mine.pt2", "module.model_config.hidden_dims=[16]"],
+            f"module.model_config.hidden_dims: {AS_EXPORTED}   module.model_config.hidden_dims=[16]",
+        ),
+        (["export", CHECKPOINT, "hydra.run.dir=first"], "hydra.run.dir: first holds an earlier run"),
+        (["predict", "model=first/model.onnx", "hydra.run.dir=first"], "hydra.run.dir: first holds an earlier run"),
         (["predict"], "checkpoint: needs a file to predict with"),
         (["model=first/model.onnx"], "model: is for `app test` and `app predict`: an exported model cannot be trained"),
         (["find-lr", "model=first/model.onnx"], "model: is for `app test` and `app predict`"),

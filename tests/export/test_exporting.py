@@ -238,7 +238,7 @@ def test_a_full_disk_leaves_nothing(samples: Tensor, tmp_path: Path, monkeypatch
     def full(_: int) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("app.export.exporting.os.fsync", full)
+    monkeypatch.setattr("app.data_formats.whole_file.os.fsync", full)
     toy = Toy(lambda toy, inputs: {"a": toy.linear(inputs)})
     with pytest.raises(AppError, match=r"model\.pt2: could not be written: No space left on device"):
         export_model(toy, samples, ExportConfig(format="torch_export"), folder=tmp_path, description=ABOUT)

@@ -7,10 +7,12 @@ import pytest
 import torch
 from torch import Tensor
 
+from app.command_rules import problems_for
+from app.compose import load_config
 from app.metrics.mean_average_precision import MeanAveragePrecision
 from app.schemas.codes import Code
 from app.schemas.metrics.detection import MeanAveragePrecisionConfig
-from app.schemas.problems import ConfigError
+from app.schemas.problems import AppError
 
 TRUE = (10.0, 10.0, 30.0, 30.0)
 OTHER = (40.0, 40.0, 60.0, 50.0)
@@ -99,15 +101,22 @@ def test_both_values_are_logged() -> None:
     assert MeanAveragePrecisionConfig().results("map") == {"map": "max", "map_50": "max"}
 
 
-def test_without_the_extra_it_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_extra_a_run_that_computes_it_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(["task=detection", "metrics=mean_average_precision"])
     monkeypatch.setattr(
         "app.schemas.metrics.detection.find_spec",
         lambda name: None if name == "pycocotools" else find_spec(name),
     )
 
-    with pytest.raises(ConfigError) as caught:
-        MeanAveragePrecisionConfig()
+    of_the_task, chosen = problems_for("train", config)
 
-    [problem] = caught.value.problems
-    assert problem.code is Code.ENVIRONMENT
-    assert problem.message.endswith("is not installed; type: pip install 'typed-lightning-app[detection]'")
+    assert (of_the_task.path, chosen.path) == ("task", "metrics.mean_average_precision")
+    assert chosen.code is Code.ENVIRONMENT
+    assert chosen.message.endswith("is not installed; type: pip install 'typed-lightning-app[detection]'")
+
+
+def test_in_python_it_says_so_when_it_is_computed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.schemas.metrics.detection.find_spec", lambda _: None)
+
+    with pytest.raises(AppError, match=r"pip install 'typed-lightning-app\[detection\]'"):
+        measured(ONE, ONE)

@@ -4,17 +4,15 @@ Boxes are `(batch, boxes, 4)`, left, top, right and bottom in pixels, each with 
 have the class -1.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import ClassVar
 
-from app.schemas.codes import Code
 from app.schemas.constraints import PositiveInt
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.phases import Mode
 from app.schemas.problems import missing_extra
 from app.schemas.registry import register
-from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
 
 
@@ -38,17 +36,15 @@ class MeanAveragePrecisionConfig(MetricConfig):
     max_detections: PositiveInt = 100
     """How many boxes of an image and class are looked at, the surest first; COCO's own number is 100."""
 
-    @rule(code=Code.ENVIRONMENT)
-    def package_is_installed(self) -> Iterator[Finding]:
+    def missing_package(self) -> str | None:
         """COCO's own evaluation measures."""
-        yield from missing_evaluation()
+        return missing_evaluation()
 
     def results(self, name: str) -> dict[str, Mode | None]:
         """The mean over all overlaps, and the value at 0.5."""
         return {name: self.better, f"{name}_50": self.better}
 
 
-def missing_evaluation() -> Iterator[Finding]:
-    """What to install where COCO's evaluation is missing; for tasks whose fixed metric it is."""
-    if find_spec("pycocotools") is None:
-        yield (), missing_extra("COCO's evaluation (pycocotools)", "detection")
+def missing_evaluation() -> str | None:
+    """What to install where COCO's evaluation is missing; None when it is there."""
+    return missing_extra("COCO's evaluation (pycocotools)", "detection") if find_spec("pycocotools") is None else None

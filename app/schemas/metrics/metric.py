@@ -57,6 +57,10 @@ class MetricConfig(OutputMapping):
     masks: ClassVar[bool] = False
     """Whether it compares a class for each pixel, which only a model with a dense head gives."""
 
+    def missing_package(self) -> str | None:
+        """What to install before it can be computed; None when all is there."""
+        return None
+
     def results(self, name: str) -> dict[str, Mode | None]:
         """What is logged for a metric of this name, below the split: `{"accuracy": "max"}`.
 

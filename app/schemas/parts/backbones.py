@@ -11,7 +11,7 @@ from annotated_types import Ge, MinLen
 from app.schemas.codes import Code
 from app.schemas.constraints import NonEmptyText, NonNegativeInt, PartialShare, PositiveInt
 from app.schemas.parts.kinds import BackboneConfig
-from app.schemas.problems import show
+from app.schemas.problems import missing_extra, show
 from app.schemas.registry import register
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
@@ -126,13 +126,12 @@ class TimmConfig(BackboneConfig):
 
     @rule(code=Code.ENVIRONMENT)
     def _package_is_installed(self) -> Iterator[Finding]:
-        if find_spec("timm") is None:
-            yield (), "needs the package timm: pip install timm, and the torchvision that goes with the torch installed"
-        elif find_spec("torchvision") is None:
-            yield (
-                (),
-                "needs the package torchvision, which timm imports, in the version for the torch that is installed",
-            )
+        if find_spec("timm") is None or find_spec("torchvision") is None:
+            from importlib.metadata import version  # slow to import
+
+            # Each torchvision takes one torch only, and an open range would replace the one that is there.
+            kept = f"torch=={version('torch').partition('+')[0]}, from the index that it came from"
+            yield (), f"{missing_extra('timm, or the torchvision that it imports,', 'timm')} {kept}"
 
     @rule("model_name")
     def _model_is_named(self) -> Iterator[Finding]:

@@ -2,6 +2,8 @@ from typing import Any
 
 import pytest
 
+from app.command_rules import problems_for
+from app.compose import load_config
 from app.schemas.batch import TensorSpec
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError
@@ -62,16 +64,16 @@ def test_the_scenes_fingerprint_is_not_a_folders() -> None:
     )
 
 
-def test_without_the_extra_the_task_is_refused_before_anything_starts(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("command", ["train", "test", "predict", "export"])
+def test_without_the_extra_only_what_measures_is_refused(command: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = load_config(["task=detection", "export.format=torch_export"])
     monkeypatch.setattr("app.schemas.metrics.detection.find_spec", lambda _: None)
 
-    with pytest.raises(ConfigError) as caught:
-        DetectionTaskConfig()
+    found = [problem for problem in problems_for(command, config) if problem.code is Code.ENVIRONMENT]
 
-    [problem] = caught.value.problems
-    assert problem.code is Code.ENVIRONMENT
-    assert problem.message == (
-        "COCO's evaluation (pycocotools) is not installed; type: pip install 'typed-lightning-app[detection]'"
+    message = "COCO's evaluation (pycocotools) is not installed; type: pip install 'typed-lightning-app[detection]'"
+    assert [(problem.path, problem.message) for problem in found] == (
+        [("task", message)] if command in ("train", "test") else []
     )
 
 
