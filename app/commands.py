@@ -6,6 +6,7 @@ from typing import Final, Literal
 
 from app.checks.diagnostics import Format
 from app.flags import Flag
+from app.scaffold.kinds import KINDS
 
 Named = Literal["experiments", "configs", "values", "options", "tasks"]
 """What words behind a command that are no overrides may name: two `configs` are compared, a `value` is explained.
@@ -43,6 +44,9 @@ class Command:
 
     flags: Mapping[str, Flag] = field(default_factory=lambda: HYDRA_FLAGS)
 
+    part: str | None = None
+    """The part of the config that is for this command alone, which its help explains."""
+
     named: Named | None = None
     """What else than overrides may stand behind it."""
 
@@ -52,9 +56,17 @@ class Command:
 
 COMMANDS: Final[Mapping[str, Command]] = {
     "train": Command(summary="fit and then test; what `app` does without a command"),
-    "test": Command(summary="measure the weights of checkpoint=<file> on the task's test split"),
-    "predict": Command(summary="write what the weights of checkpoint=<file> predict into a file"),
-    "export": Command(summary="write the model of checkpoint=<file> as ONNX, which runs without this project"),
+    "test": Command(
+        summary="measure the weights of checkpoint=<file>, or an exported model=<file>, on the task's test split"
+    ),
+    "predict": Command(
+        summary="write what the weights of checkpoint=<file>, or an exported model=<file>, predict into a file",
+        part="predictions",
+    ),
+    "export": Command(
+        summary="write the model of checkpoint=<file> as ONNX or torch.export, to run without this project",
+        part="export",
+    ),
     "check": Command(
         summary="say what is wrong with experiments, or with a config, without running anything",
         flags={
@@ -102,13 +114,15 @@ COMMANDS: Final[Mapping[str, Command]] = {
         subcommands=("task", "module", "experiment", "schema"),
         flags={
             **HELP,
-            "--group": Flag(takes_value=True),
+            "--group": Flag(takes_value=True, choices=tuple(KINDS)),
             "--name": Flag(takes_value=True),
             "--file": Flag(takes_value=True),
         },
         answer="app.scaffold.command",
     ),
-    "find-lr": Command(summary="train shortly at rising learning rates, and name the one to start with"),
+    "find-lr": Command(
+        summary="train shortly at rising learning rates, and name the one to start with", part="find_lr"
+    ),
     "checkpoint": Command(
         summary="show which weight would come from which file of load_checkpoint", subcommands=("plan",)
     ),

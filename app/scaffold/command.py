@@ -9,7 +9,7 @@ app new schema package.Class                 print a typed schema of a class, fr
   --name <name>     for a schema: what the option is called
   --file <file>     for a schema: write it there instead
 
-Names of tasks and modules are in small letters: wine_colours. Nothing is overwritten.
+Names of tasks, modules and experiments are in small letters: wine_colours. Nothing is overwritten.
 """
 
 from collections.abc import Sequence

@@ -41,15 +41,16 @@ def written(new: Mapping[Path, str], changed: Mapping[Path, str], touched: Itera
         touched: files that the body itself may write.
 
     Raises:
-        AppError: when a file is there already, or cannot be written.
+        AppError: when a file is there already, or cannot be read or written.
     """
-    for file in new:
-        if file.exists():
-            raise AppError(f"{shown_path(file)} is there already, and nothing is overwritten")
-    before = {file: file.read_bytes() if file.is_file() else None for file in (*new, *changed, *touched)}
+    before: dict[Path, bytes | None] = {}
+    folders: list[Path] = []
     at: Path | None = None
-    folders = [folder for file in new for folder in file.parents if not folder.exists()]
     try:
+        _require_absent(new)
+        for at in (*new, *changed, *touched):
+            before[at] = at.read_bytes() if at.is_file() else None
+        folders += (folder for file in new for folder in file.parents if not folder.exists())
         for at, text in {**new, **changed}.items():
             at.parent.mkdir(parents=True, exist_ok=True)
             with at.open("x" if at in new else "w", encoding="utf-8") as stream:
@@ -82,11 +83,17 @@ def app_says(*words: str) -> str:
     return done.stdout
 
 
+def _require_absent(files: Iterable[Path]) -> None:
+    for file in files:
+        if file.exists():
+            raise AppError(f"{shown_path(file)} is there already, and nothing is overwritten")
+
+
 def _take_back(before: Mapping[Path, bytes | None], folders: Iterable[Path]) -> None:
     for file, content in before.items():
         if content is not None:
             file.write_bytes(content)
-        elif file.exists():
+        elif file.exists() and not file.is_dir():
             file.unlink()
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)

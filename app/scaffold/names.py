@@ -4,6 +4,7 @@ import keyword
 import re
 import sys
 from collections.abc import Collection
+from importlib.util import find_spec
 from typing import Final
 
 from app.schemas.codes import Code
@@ -16,6 +17,7 @@ _READ_OTHERWISE: Final = frozenset(("null", "true", "false", "inf", "nan", "on",
 """Words that stand for something else on the command line or in YAML."""
 
 _TASKS_OWN: Final = {
+    "default": "is what the first module and datamodule of every task are called",
     "shared": "is where tasks keep what they share",
     "base": "would give classes the names that they inherit from",
     "new_task": "is what the name stands for until it is chosen",
@@ -33,8 +35,10 @@ def checked_task_name(name: str) -> str:
         wrong = "is a module of Python's own"
     if wrong is None and name in task_folders():
         wrong = f"is taken; to change it, see app/tasks/{name}"
+    if wrong is None and _is_a_package(name):
+        wrong = "is a package that Python finds already"
     if wrong is not None:
-        raise _refused(name, f"'{name}' {wrong}")
+        raise refused(name, f"'{name}' {wrong}")
     return name
 
 
@@ -47,23 +51,23 @@ def checked_place(word: str, what: str) -> tuple[str, str]:
     task, slash, name = word.partition("/")
     folders = task_folders()
     if not slash or not name:
-        raise _refused(word, f"expected <task>/<name>, as in {next(iter(folders))}/{name or what}_of_mine")
+        raise refused(word, f"expected <task>/<name>, as in {next(iter(folders))}/{name or what}_of_mine")
     if task not in folders:
-        raise _refused(word, f"no task '{task}'{did_you_mean(task, folders) or '; tasks: ' + ', '.join(folders)}")
+        raise refused(word, f"no task '{task}'{did_you_mean(task, folders) or '; tasks: ' + ', '.join(folders)}")
     return task, name
 
 
-def checked_name(word: str, name: str, taken: Collection[str], *, python: bool) -> str:
-    """The name in `word`, if it is free and can be chosen; also a name of `python` if it has to be.
+def checked_name(word: str, name: str, taken: Collection[str]) -> str:
+    """The name in `word`, if it is free and can be chosen.
 
     Raises:
         ConfigError: when it may not be used, with the reason.
     """
-    wrong = _wrong(name) if python else None
+    wrong = _wrong(name)
     if wrong is None and name in taken:
         wrong = "is taken"
     if wrong is not None:
-        raise _refused(word, f"'{name}' {wrong}")
+        raise refused(word, f"'{name}' {wrong}")
     return name
 
 
@@ -74,7 +78,7 @@ def class_name(name: str) -> str:
 
 def _wrong(name: str) -> str | None:
     if not _NAME.fullmatch(name):
-        return "is no name of a folder of Python; expected small letters and digits, with single '_' between words"
+        return "cannot be a name; expected small letters and digits, a letter first, with single '_' between words"
     if len(name) > _LONGEST:
         return f"is longer than {_LONGEST} characters"
     if keyword.iskeyword(name) or name in _READ_OTHERWISE:
@@ -84,5 +88,12 @@ def _wrong(name: str) -> str | None:
     return None
 
 
-def _refused(word: str, message: str) -> ConfigError:
+def _is_a_package(name: str) -> bool:
+    """Whether Python imports something by the name; a folder that happens to lie where it looks is none."""
+    spec = find_spec(name)
+    return spec is not None and spec.origin is not None
+
+
+def refused(word: str, message: str) -> ConfigError:
+    """What is said of a word that nothing new can be made from."""
     return ConfigError([Problem(path="", message=message, source=word, code=Code.OVERRIDE)])

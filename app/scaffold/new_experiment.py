@@ -1,14 +1,14 @@
 """`app new experiment TASK/NAME [overrides]`: a file that composes to what the overrides do."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 import yaml
 
-from app.checks.experiment_rules import identity
+from app.checks.experiment_rules import Identity, default_identity, identity
 from app.checks.lint import Subject, lint
 from app.compose import Composed, compose, taken_away
-from app.composing.experiments import NAME, experiment_names, merge, read_experiment
+from app.composing.experiments import experiment_names, merge, read_experiment
 from app.composing.overrides import Override, read_overrides
 from app.json_schema.command import HEADER, options_folder
 from app.json_schema.command import answer as write_schemas
@@ -39,20 +39,24 @@ def new_experiment(word: str, overrides: Sequence[str]) -> str:
     """Write the experiment, and say how it is run, and what `app check` has to say of it.
 
     Raises:
-        ConfigError: when the overrides make no right config, or one that no experiment can hold.
+        ConfigError: when the overrides make no right config, one that is there already, or one that no experiment can
+            hold.
         AppError: when the file cannot be written; nothing is left of it then.
     """
     import_task_configs()
     task, name = checked_place(word, "experiment")
-    if not NAME.fullmatch(name):
-        raise _refused(f"'{name}' cannot be chosen; expected letters, digits, '_', '-' and '.'", word)
     others = [other for other in experiment_names() if other.startswith(f"{task}/")]
-    checked_name(word, name, [other.partition("/")[2] for other in others], python=False)
+    checked_name(word, name, [other.partition("/")[2] for other in others])
     checked_root()
     file = task_folders()[task] / "experiments" / f"{name}.yaml"
+    known = _known(task, others)
     # What is wrong with the overrides is said of them as they were typed, before there is a file.
-    wanted = compose([f"task={task}", *overrides]) if overrides else _unlike(task, others)
+    wanted = compose([f"task={task}", *overrides]) if overrides else _unlike(task, known)
     text = _text(task, overrides, wanted) if overrides else _skeleton(wanted)
+    if (same := known.get(identity(wanted))) is not None:
+        raise _refused(
+            f"gives the same config as {same}; expected overrides that change it", " ".join([word, *overrides])
+        )
     with written({file: text}, {}, [task_folders()[task] / SCHEMA_FILE, *options_folder().glob("*.schema.json")]):
         if compose([], word).config != wanted.config:
             raise _refused("these overrides do in order what no experiment does; write it by hand", " ".join(overrides))
@@ -119,9 +123,15 @@ def _at(tree: Mapping[str, Any], path: Sequence[object]) -> object:
     return node
 
 
-def _unlike(task: str, others: Sequence[str]) -> Composed:
-    """A config of a task that is like none of its experiments: it trains for another number of epochs."""
-    known = {identity(found) for other in others if (found := _composed(other)) is not None}
+def _known(task: str, others: Sequence[str]) -> dict[Identity, str]:
+    """The configs that need no further experiment, each with what gives it: a task's default, and its experiments."""
+    known = {identity(found): f"experiment={other}" for other in others if (found := _composed(other)) is not None}
+    default = default_identity(task)
+    return known if default is None else {**known, default: f"task={task}"}
+
+
+def _unlike(task: str, known: Collection[Identity]) -> Composed:
+    """A config of a task that is like none of the known ones: it trains for another number of epochs."""
     epochs = compose([f"task={task}"]).config.trainer.max_epochs
     while True:
         epochs += 10

@@ -3,14 +3,16 @@
 from pathlib import Path
 from typing import Final
 
+from app.checks.experiment_rules import default_identity
+from app.compose import compose
 from app.json_schema.command import options_folder
 from app.scaffold.files import SCHEMA_FILE, app_says, checked_root, written
 from app.scaffold.filling import filled, names_of_model
 from app.scaffold.layout import ADVICE, find_ruff, laid_out
 from app.scaffold.merging import merged
-from app.scaffold.names import checked_name, checked_place, class_name
+from app.scaffold.names import checked_name, checked_place, class_name, refused
 from app.schemas.downloads import is_downloaded
-from app.schemas.problems import shown_path
+from app.schemas.problems import ConfigError, shown_path
 from app.schemas.registry import options
 from app.tasks import import_task_configs, task_folders
 
@@ -22,13 +24,14 @@ def new_module(word: str) -> str:
     """Add a module to a task, and say what to change in it.
 
     Raises:
-        ConfigError: when there is no such task, or its modules cannot have the name.
-        AppError: when the files cannot be changed, or the module does not suit the task; they are as before then.
+        ConfigError: when there is no such task, its modules cannot have the name, or the module would not suit it.
+        AppError: when the files cannot be changed, or what they say is wrong then; they are as before.
     """
     import_task_configs()
     task, name = checked_place(word, "module")
     taken = [option.name.removeprefix(f"{task}/") for option in options["module"].values() if option.owner == task]
-    checked_name(word, name, taken, python=True)
+    checked_name(word, name, taken)
+    _require_plain_scores(task, word)
     root = checked_root()
     folder = task_folders()[task]
     names = names_of_model(task, name)
@@ -60,6 +63,29 @@ def new_module(word: str) -> str:
             *([] if find_ruff() else [ADVICE]),
         ]
     )
+
+
+def _require_plain_scores(task: str, word: str) -> None:
+    """The new model scores a whole sample, as `module=mlp` does: a task that cannot take this one cannot take it.
+
+    Nothing is said of a task whose default is wrong itself; `app check` judges that.
+    """
+    if default_identity(task) is None:
+        return
+    try:
+        compose([f"task={task}", "module=mlp"])
+    except ConfigError as error:
+        why = "a new module scores each sample as a whole, which this task's losses and metrics do not take"
+        raise refused(word, f"{why}; {_example(task)}") from error
+
+
+def _example(task: str) -> str:
+    """What to start from instead, with the files that it stands in."""
+    option = options["module"][f"{task}/default"]
+    folder = shown_path(task_folders()[task])
+    module, _, live = option.target.rpartition(".")
+    own = f" and its {live} in {folder}/module.py" if module == f"app.tasks.{task}.module" else ""
+    return f"copy its {option.schema.__name__} in {folder}/config.py{own}"
 
 
 def _can_be_tested(task: str, test: Path) -> bool:

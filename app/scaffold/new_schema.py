@@ -5,17 +5,21 @@ Alone among the commands that train nothing this one imports the class, and so t
 
 import inspect
 import re
+import sys
 import textwrap
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from app.scaffold.files import written
+from app.scaffold.kinds import KINDS, Kind
 from app.scaffold.layout import ADVICE, find_ruff, laid_out
+from app.scaffold.names import class_name
 from app.scaffold.signatures import NEEDED, Argument, arguments_of, inputs_of, summary_of
 from app.scaffold.written_types import NAMED, constrained, written_type, written_value
 from app.schemas.annotations import field_types
@@ -27,7 +31,6 @@ from app.schemas.problems import (
     did_you_mean,
     first_line,
     missing_extra,
-    one_of,
     shown_path,
 )
 from app.schemas.registry import Group, groups, options
@@ -36,55 +39,18 @@ from app.tasks import import_task_configs
 _WIDTH: Final = 116
 
 
-class _Kind(NamedTuple):
-    """What the options of a group have in common."""
-
-    live: str = ""
-    """The class that all of them derive from, where that tells the group."""
-
-    given: Mapping[str, str] = {}
-    """Arguments that are no fields, each with the reason."""
-
-    called: str = ""
-    """The method whose arguments are outputs of a step."""
-
-
-_KINDS: Final[Mapping[str, _Kind]] = {
-    "optimizer_spec": _Kind("torch.optim.optimizer.Optimizer", {"params": "the model's parameters"}),
-    "scheduler_spec": _Kind(
-        "torch.optim.lr_scheduler.LRScheduler",
-        {"optimizer": "the run's", "last_epoch": "a resumed run restores the whole state"},
-    ),
-    "loss": _Kind(
-        "torch.nn.modules.loss._Loss",
-        dict.fromkeys(("size_average", "reduce"), "an old name of reduction"),
-        "forward",
-    ),
-    "metrics": _Kind("torchmetrics.metric.Metric", {"validate_args": "waits for the device at each step"}, "update"),
-    "callbacks": _Kind("lightning.pytorch.callbacks.callback.Callback"),
-    "logger": _Kind(
-        "lightning.pytorch.loggers.logger.Logger",
-        dict.fromkeys(("save_dir", "name", "version"), "the run directory's"),
-    ),
-    "backbone": _Kind(given={"in_channels": "the channels of the task's images"}),
-    "neck": _Kind(given=dict.fromkeys(("in_channels", "reductions"), "what the backbone gives")),
-    "pooling": _Kind(),
-    "head": _Kind(given={"in_channels": "what the part before it gives"}),
-    "augmentation": _Kind(),
-}
-"""The groups whose live classes take fields as keyword arguments."""
-
-
 def new_schema(path: str, *, group: str | None = None, name: str | None = None, file: str | None = None) -> str:
     """The text of the schema; written into `file` when one is given, which must not be there yet.
 
     Raises:
-        ConfigError: when there is no such class, group, or free name.
+        ConfigError: when there is no such class or free name, or the file is none of Python.
         AppError: when the class needs what no config could hold.
     """
     if find_spec("docstring_parser") is None:
         message = missing_extra("docstring-parser", "dev")
         raise ConfigError([Problem(path="", message=message, source=path, code=Code.ENVIRONMENT)])
+    if file is not None and not file.endswith(".py"):
+        raise _refused("expected a file of Python, whose name ends in .py", f"--file {file}")
     import_task_configs()
     target = _class_at(path)
     owner = _group_of(target, group, path)
@@ -102,9 +68,10 @@ def _class_at(path: str) -> type:
     if not all(part.isidentifier() for part in (*module.split("."), name)):
         raise _refused("expected package.Class, as in torch.optim.SGD", path)
     try:
-        there = import_module(module)
-        found: Any = getattr(there, name, None)
-        others = dir(there)
+        with redirect_stdout(sys.stderr):  # what it prints is no part of the schema
+            there = import_module(module)
+            found: Any = getattr(there, name, None)
+            others = dir(there)
     except (Exception, SystemExit) as error:  # whatever the module does
         raise _refused(f"cannot be imported: {type(error).__name__}: {first_line(error)}", path) from error
     if found is None:
@@ -115,15 +82,12 @@ def _class_at(path: str) -> type:
 
 
 def _group_of(target: type, name: str | None, path: str) -> Group:
-    """The group that was named, or that the class's bases tell."""
+    """The group that was named, one of `KINDS`, or that the class's bases tell."""
     if name is None:
         bases = {f"{base.__module__}.{base.__qualname__}" for base in target.__mro__}
-        name = next((known for known, kind in _KINDS.items() if kind.live in bases), None)
+        name = next((known for known, kind in KINDS.items() if kind.live in bases), None)
         if name is None:
-            raise _refused(f"its bases tell of no group; say which: --group {'|'.join(_KINDS)}", path)
-    if name not in _KINDS:
-        meant = did_you_mean(name, _KINDS) or f"; expected {one_of(list(_KINDS))}"
-        raise _refused(f"no group '{name}' whose classes take fields as arguments{meant}", f"--group {name}")
+            raise _refused(f"its bases tell of no group; say which: --group {'|'.join(KINDS)}", path)
     return groups[name]
 
 
@@ -142,23 +106,23 @@ def _name(target: type, group: Group, name: str | None) -> str:
 
 
 def _text(target: type, path: str, group: Group, name: str) -> str:
-    kind = _KINDS[group.name]
+    kind = KINDS[group.name]
     fields: list[str] = []
     left_out: dict[str, str] = {}
     try:
         arguments = arguments_of(target)
-    except ValueError as error:  # as of classes that are written in C
+    except (ValueError, TypeError) as error:  # as of classes that are written in C
         raise _refused(f"does not say what it takes: {first_line(error)}", path) from error
     for argument in arguments:
-        reason = kind.given.get(argument.name) or _unfit(argument, group.base)
+        reason = kind.given.get(argument.name) or _unfit(argument, group.base, kind)
         if reason is None:
             fields += ["", *_field(argument, target, group.base)]
             continue
         left_out[argument.name] = reason
         if argument.default is NEEDED and argument.name not in kind.given:
-            raise AppError(f"{path} needs '{argument.name}', which {reason}; write a class that makes it itself")
+            raise AppError(f"{path} needs '{argument.name}', which {reason}; write a class around it that does without")
     base = group.base
-    body = [f"class {target.__name__}{'Spec' if group.name.endswith('_spec') else 'Config'}({base.__name__}):"]
+    body = [f"class {_schema_name(target, group)}({base.__name__}):"]
     body += [*_docstring(summary_of(target) or f"What can be configured of `{path}`.")]
     body += [*_comment("; ".join(f"{name} ({reason})" for name, reason in left_out.items()))]
     body += [*_outputs(target, base, kind), *fields]
@@ -166,19 +130,26 @@ def _text(target: type, path: str, group: Group, name: str) -> str:
     return f'"""The schema of `{path}`."""\n\n{_imports(code, base)}\n\n\n{code}\n'
 
 
-def _unfit(argument: Argument, base: type) -> str | None:
+def _schema_name(target: type, group: Group) -> str:
+    """What the schema of a class is called: after it, and not like its family."""
+    name = class_name(target.__name__) + ("Spec" if group.name.endswith("_spec") else "Config")
+    return f"Own{name}" if name == group.base.__name__ else name
+
+
+def _unfit(argument: Argument, base: type, kind: Kind) -> str | None:
     """Why an argument is no field."""
     type_text = written_type(argument)
     of_base = field_types(base).get(argument.name)
     if argument.name.startswith("_"):
         return "is private"
+    if argument.name == "id":
+        return "is the key by which options are chosen"
     if type_text is None:
         annotation = argument.annotation
         shown = "" if annotation is NEEDED else f": {inspect.formatannotation(annotation)}"
         return f"holds what no config can say{shown}".replace("typing.", "")
-    if of_base is not None and constrained(type_text, of_base) == type_text:
-        return f"is something else in every {base.__name__}"
-    if of_base is None and hasattr(base, argument.name):
+    narrows = argument.name in kind.narrowed and constrained(type_text, of_base) != type_text
+    if not narrows and (of_base is not None or hasattr(base, argument.name)):
         return f"is the name of something else in every {base.__name__}"
     if argument.default is not NEEDED and not _fits(argument.default, type_text):
         return f"starts from what no config can say: {argument.default!r}"
@@ -205,12 +176,13 @@ def _field(argument: Argument, target: type, base: type) -> Iterator[str]:
     elif argument.default is not NEEDED:
         default = f" = {written_value(argument.default, real=type_text.startswith('float'))}"
     mixed = argument.name != argument.name.lower() and argument.name[0].islower() and "_" not in argument.name
-    behind = "  # noqa: N815  # as the class has it" if mixed else ""
+    code = "N815" if mixed else "E741" if argument.name in ("l", "O", "I") else None
+    behind = f"  # noqa: {code}  # as the class has it" if code else ""
     yield f"    {argument.name}: {constrained(type_text, field_types(base).get(argument.name))}{default}{behind}"
     yield from _docstring(argument.said or f"What {target.__name__} takes as `{argument.name}`.")
 
 
-def _outputs(target: type, base: type, kind: _Kind) -> Iterator[str]:
+def _outputs(target: type, base: type, kind: Kind) -> Iterator[str]:
     """Which outputs of a step go into the arguments of the method, where those are not what the base says."""
     method = getattr(target, kind.called, None) if kind.called else None
     if method is None:

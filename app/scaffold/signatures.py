@@ -49,7 +49,14 @@ class Argument:
 
 
 def arguments_of(target: type) -> list[Argument]:
-    """What a class takes, its bases' arguments included where it hands on whatever it is given."""
+    """What a class takes, its bases' arguments included where it hands on whatever it is given.
+
+    Raises:
+        ValueError: when the class does not say, or says it of its `__new__` alone.
+    """
+    has_constructor = any("__init__" in vars(owner) for owner in target.__mro__ if owner is not object)
+    if inspect.signature(target).parameters and not has_constructor:
+        raise ValueError("it has no __init__ of its own")
     found: dict[str, Argument] = {}
     for owner in target.__mro__:
         if "__init__" not in vars(owner):

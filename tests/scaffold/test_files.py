@@ -1,6 +1,7 @@
 """Several files are written or none, in a checkout and nowhere else."""
 
 import ast
+import errno
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,8 @@ from app.scaffold import layout
 from app.scaffold.command import answer
 from app.scaffold.files import written
 from app.scaffold.filling import filled, names_of_task
+from app.scaffold.kinds import KINDS
+from app.scaffold.names import checked_task_name
 from app.scaffold.new_module import new_module
 from app.scaffold.new_task import new_task
 from app.schemas.problems import AppError, ConfigError
@@ -38,6 +41,37 @@ def test_a_full_disk_is_told_with_the_file_that_did_not_fit(tmp_path: Path) -> N
         raise AssertionError("there is no space")
 
     assert not (tmp_path / "made").exists()
+
+
+def test_a_folder_in_a_files_place_is_told_like_what_cannot_be_written(tmp_path: Path) -> None:
+    folder = tmp_path / "there.py"
+    (folder / "inside").mkdir(parents=True)
+
+    with (
+        pytest.raises(AppError, match=r"^cannot write .*there\.py: Is a directory$"),
+        written({tmp_path / "made" / "one.py": "1"}, {folder: "after"}),
+    ):
+        raise AssertionError("there.py is a folder")
+
+    assert sorted(file.name for file in tmp_path.rglob("*")) == ["inside", "there.py"]
+
+
+def test_a_file_whose_text_cannot_be_kept_is_not_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = tmp_path / "there.py"
+    there.write_text("before")
+
+    def refuse(file: Path) -> bytes:
+        raise PermissionError(errno.EACCES, "Permission denied", str(file))  # which nobody tells an administrator
+
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    with (
+        pytest.raises(AppError, match=r"^cannot write .*there\.py: Permission denied$"),
+        written({tmp_path / "made" / "one.py": "1"}, {there: "after"}),
+    ):
+        raise AssertionError("there.py cannot be read")
+
+    assert [file.name for file in tmp_path.rglob("*")] == ["there.py"]
+    assert there.read_text() == "before"
 
 
 def test_everything_is_taken_back_when_it_turns_out_to_be_wrong(tmp_path: Path) -> None:
@@ -86,6 +120,63 @@ def test_a_name_is_taken_by_modules_of_the_task_alone(tmp_path: Path, monkeypatc
         new_module("mnist/wide_mlp")
 
 
+@pytest.mark.parametrize(
+    ("task", "instead"),
+    [
+        ("segmentation", "SegmentationModuleConfig in app/tasks/segmentation/config.py"),
+        ("detection", "DetectorModuleConfig in app/tasks/detection/config.py and its DetectorModule in "),
+        ("multi_head", "PartsHeadsModuleConfig in app/tasks/multi_head/config.py and its PartsHeadsModule in "),
+        ("retrieval", "PairwiseModuleConfig in app/tasks/retrieval/config.py and its PairwiseModule in "),
+    ],
+)
+def test_a_task_that_a_score_of_the_whole_sample_does_not_suit_takes_no_new_module(
+    task: str, instead: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.scaffold.files.ROOT", tmp_path)  # so that nothing is written where this fails
+
+    with pytest.raises(ConfigError) as caught:
+        new_module(f"{task}/mine")
+
+    [problem] = caught.value.problems
+    assert problem.message.startswith(
+        "a new module scores each sample as a whole, which this task's losses and metrics"
+    )
+    assert f"; copy its {instead}" in problem.message
+
+
+@pytest.mark.parametrize("name", ["torch", "hydra", "yaml", "app", "tests"])
+def test_a_task_is_called_like_no_package(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.scaffold.files.ROOT", tmp_path)
+
+    with pytest.raises(ConfigError, match=f"'{name}' is a package that Python finds already"):
+        new_task(name)
+
+
+def test_a_folder_without_code_is_no_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "wines").mkdir()
+    monkeypatch.syspath_prepend(tmp_path)
+
+    assert checked_task_name("wines") == "wines"
+
+
+def test_a_task_is_not_called_like_its_first_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.scaffold.files.ROOT", tmp_path)
+
+    with pytest.raises(ConfigError, match="'default' is what the first module and datamodule of every task are called"):
+        new_task("default")
+
+
+@pytest.mark.parametrize("name", ["Bad-Name", "bad-name", "1st", "a__b", "on"])
+def test_one_rule_holds_for_the_names_of_all_that_is_new(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.scaffold.files.ROOT", tmp_path)
+
+    for what in (["task", name], ["module", f"digits/{name}"], ["experiment", f"digits/{name}"]):
+        with pytest.raises(ConfigError, match=f"'{name}' (cannot be a name|is a word that stands for something else)"):
+            answer(what)
+
+
 def test_without_ruff_the_text_is_python_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(layout, "find_ruff", lambda: None)
 
@@ -102,6 +193,8 @@ def test_what_may_follow_is_offered() -> None:
     assert complete("app new module dig") == complete("app new experiment dig") == ["digits/"]
     assert complete("app new experiment digits/x module=digits/c") == ["module=digits/cnn"]
     assert complete("app new schema --g") == ["--group"]
+    assert complete("app new schema package.Loss --group ") == [*KINDS]
+    assert complete("app new schema package.Loss --group=lo") == ["--group=loss", "--group=logger"]
 
 
 def test_help_names_all_that_can_be_new() -> None:

@@ -221,7 +221,7 @@ REFUSED = {
     "task digits": "'digits' is taken; to change it, see app/tasks/digits   digits",
     "task shared": "'shared' is where tasks keep what they share   shared",
     "task Wine": (
-        "'Wine' is no name of a folder of Python; expected small letters and digits, with single '_' between words"
+        "'Wine' cannot be a name; expected small letters and digits, a letter first, with single '_' between words"
         "   Wine"
     ),
     "task lambda": "'lambda' is a word that stands for something else   lambda",
@@ -234,7 +234,14 @@ REFUSED = {
     "module wine_colours/network": "'network' is taken   wine_colours/network",
     "module wine_colours/module": "app/tasks/wine_colours/config.py has a name ModuleConfig already;",
     "experiment wine_colours/wide": "'wide' is taken   wine_colours/wide",
-    "experiment wine_colours/../x": "'../x' cannot be chosen; expected letters, digits, '_', '-' and '.'",
+    "experiment wine_colours/../x": "'../x' cannot be a name; expected small letters and digits, a letter first, with",
+    "experiment wine_colours/new experiment=wine_colours/wide": (
+        "gives the same config as experiment=wine_colours/wide; expected overrides that change it"
+        "   wine_colours/new experiment=wine_colours/wide"
+    ),
+    "experiment wine_colours/new module=wine_colours/default": (
+        "gives the same config as task=wine_colours; expected overrides that change it"
+    ),
     "experiment wine_colours/new optimizer_spec.lrr=1": "optimizer_spec.lrr: AdamWSpec has no such field; did you mean",
     "experiment wine_colours/new task=digits": "task: is another task than the experiment's, wine_colours",
     "experiment wine_colours/new hydra.run.dir=x": "hydra.run.dir: is for the command line alone;",
@@ -245,7 +252,7 @@ REFUSED = {
     "schema torch.optim.SGDD": "expected package.Class, found no such class; did you mean 'SGD'?   torch.optim.SGDD",
     "schema torch.optim.SGD": "optimizer_spec=sgd is app.schemas.optimizers.SGDSpec; another one needs --name",
     "schema torch.nn.Linear": "its bases tell of no group; say which: --group optimizer_spec|",
-    "schema torch.nn.Linear --group hed": "no group 'hed' whose classes take fields as arguments; did you mean 'head'?",
+    "schema torch.nn.Linear --group hed": "--group takes 'optimizer_spec', 'scheduler_spec', 'loss', ",
     "schema torch.optim.lr_scheduler.LambdaLR": (
         "torch.optim.lr_scheduler.LambdaLR needs 'lr_lambda', which holds what no config can say"
     ),
@@ -267,16 +274,21 @@ def test_what_cannot_be_written_is_refused_and_nothing_is(words: str, refused: d
 
 
 @pytest.mark.slow
-def test_what_does_not_suit_the_task_is_taken_back(checkout: Path, new: dict[str, Said]) -> None:
+def test_what_app_check_says_no_to_is_taken_back(checkout: Path, new: dict[str, Said]) -> None:
     assert new
+    config = checkout / "app/tasks/digits/config.py"
+    text = config.read_text()
+    config.write_text(f"{text}\nif open(__file__).read().count('WideModuleConfig') > 1:\n    1 / 0\n")
     before = _state(checkout)
-
-    [said] = run_all(checkout, ["new", "module", "detection/unfit"])
+    try:
+        [said] = run_all(checkout, ["new", "module", "digits/wide"])
+        after = _state(checkout)
+    finally:
+        config.write_text(text)
 
     assert said.status == 1
-    assert said.errors.startswith("nothing was written, for app ")
-    assert "detection" in said.errors
-    assert _state(checkout) == before
+    assert said.errors.startswith("nothing was written, for app schema digits said")
+    assert after == before
 
 
 def _state(checkout: Path) -> dict[str, bytes]:
@@ -320,7 +332,7 @@ DRIFT = """
 import glob, importlib
 from app import load_config
 from app.builders.targets import live_class
-from app.scaffold.new_schema import _KINDS
+from app.scaffold.kinds import KINDS
 from app.schemas.annotations import field_types
 from app.schemas.registry import options
 from app.schemas.schema import import_path
@@ -338,7 +350,7 @@ for file in sorted(glob.glob("app/tasks/wine_colours/schema_*.py")):
                 own = {name: told[name] for name in told if name not in field_types(option.group.base) or name == "lr"}
                 assert own.keys() <= arguments.keys(), option
                 required = {name for name, default in arguments.items() if default is drift.NOTHING}
-                assert required <= own.keys() | _KINDS[option.group.name].given.keys(), option
+                assert required <= own.keys() | KINDS[option.group.name].given.keys(), option
                 assert {name for name in own if own[name] != arguments[name]} == set(), option
                 drift.OURS[import_path(option.schema)] = option.schema
                 drift.test_the_types_of_fields_are_narrow(import_path(option.schema))

@@ -1,5 +1,7 @@
 """What is read of a class, and how schemas write it."""
 
+import ast
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -11,7 +13,8 @@ from torch import Tensor
 from app.scaffold.new_schema import new_schema
 from app.scaffold.signatures import NEEDED, Argument, arguments_of, first_sentence
 from app.scaffold.written_types import written_type, written_value
-from app.schemas.problems import ConfigError
+from app.schemas.problems import AppError, ConfigError
+from tests.scaffold.checkout import ROOT, run
 
 
 def argument(
@@ -136,6 +139,8 @@ def test_a_description_is_its_first_sentence_in_plain_words(text: str, sentence:
         ("lazily.Bar", "cannot be imported: RuntimeError: not today"),
         ("no_python.Bar", "cannot be imported: SyntaxError: "),
         ("builtins.dict", "does not say what it takes: "),
+        ("builtins.int", "does not say what it takes: "),
+        ("fractions.Fraction", "does not say what it takes: it has no __init__ of its own"),
     ],
 )
 def test_what_is_no_class_to_look_at_is_refused_by_name(
@@ -156,3 +161,95 @@ def test_what_is_no_class_to_look_at_is_refused_by_name(
     [problem] = caught.value.problems
     assert problem.message.startswith(message)
     assert problem.source == path
+
+
+LOSSES = '''
+from torch import nn
+
+print("told by the module")
+
+
+class Loss(nn.Module):
+    """A loss with arguments of names that others have."""
+
+    def __init__(self, l: float = 0.5, weight: float = 2.0, phases: str = "a", id: int = 3) -> None: ...
+
+    def forward(self, input: object, target: object) -> None: ...
+
+
+class Weighted(nn.Module):
+    """A loss that needs what every loss has."""
+
+    def __init__(self, weight: float) -> None: ...
+'''
+
+
+@pytest.fixture
+def losses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with losses, by name; it is another one in each test."""
+    name = f"losses_of_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(LOSSES)
+    monkeypatch.syspath_prepend(tmp_path)
+    return name
+
+
+def test_a_schema_has_another_name_than_its_family(losses: str) -> None:
+    text = new_schema(f"{losses}.Loss", group="loss")
+
+    assert "from app.schemas.losses.loss import LossConfig\n" in text
+    assert "class OwnLossConfig(LossConfig):" in text
+
+
+def test_an_argument_that_is_called_like_a_field_of_every_option_is_left_out_with_the_reason(losses: str) -> None:
+    text = new_schema(f"{losses}.Loss", group="loss")
+
+    fields = [ast.unparse(node.target) for node in ast.walk(ast.parse(text)) if isinstance(node, ast.AnnAssign)]
+    said = " ".join(text.replace("#", " ").split())
+    assert fields == ["l"]
+    for name in ("weight", "phases"):
+        assert f"{name} (is the name of something else in every LossConfig)" in said
+    assert "id (is the key by which options are chosen)" in said
+
+
+def test_an_argument_that_is_needed_cannot_be_left_out(losses: str) -> None:
+    with pytest.raises(
+        AppError, match=r"Weighted needs 'weight', which is the name of something else in every LossCon"
+    ):
+        new_schema(f"{losses}.Weighted", group="loss")
+
+
+def test_the_rate_of_an_optimizer_keeps_its_own_default() -> None:
+    text = new_schema("torch.optim.Adadelta", name="mine")
+
+    assert "    lr: PositiveFloat = 1.0\n" in text
+
+
+def test_what_a_module_prints_is_no_part_of_the_schema(losses: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = new_schema(f"{losses}.Loss", group="loss")
+
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err == "told by the module\n"
+    assert text.startswith('"""The schema of')
+
+
+def test_a_name_that_looks_like_a_digit_passes_ruff(losses: str, tmp_path: Path) -> None:
+    file = tmp_path / "schema.py"
+
+    new_schema(f"{losses}.Loss", group="loss", file=str(file))
+
+    done = run(
+        ROOT, sys.executable, "-m", "ruff", "check", "--isolated", "--select", "E", "--line-length", "120", str(file)
+    )
+    assert done.returncode == 0, done.stdout
+    assert "    l: float" in file.read_text()
+
+
+@pytest.mark.parametrize("name", ["x.txt", "schema", ""])
+def test_a_schema_is_written_into_a_file_of_python_alone(name: str, tmp_path: Path) -> None:
+    file = tmp_path / name  # the folder itself, for none
+
+    with pytest.raises(ConfigError, match=r"expected a file of Python, whose name ends in \.py"):
+        new_schema("torch.optim.SGD", name="mine", file=str(file))
+
+    assert list(tmp_path.iterdir()) == []
