@@ -7,7 +7,7 @@ marked as a crowd (`iscrowd`: 1) are no single object, and left out. Nothing her
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, Final, NamedTuple, NoReturn
 
@@ -50,8 +50,9 @@ def read_coco(file: Path) -> CocoAnnotations:
 
     Raises:
         DataFileError: when the file is missing or no JSON; when it lacks something or has a value of another type; when
-            ids occur twice or name nothing; when boxes are empty or leave their image; or when an image is missing,
-            outside the folder, no image, or of another size than the file says.
+            ids, names of categories or images occur twice, or ids name nothing; when boxes are empty or leave their
+            image, or there is none; or when an image is missing, outside the folder, no image, or of another size than
+            the file says.
     """
     document = _Part(file, "", _parsed(file))
     names = _categories(document)
@@ -73,6 +74,10 @@ def read_coco(file: Path) -> CocoAnnotations:
         box = _box(annotation, sizes[number])
         if not _is_crowd(annotation):
             found[number].append((box, places[category]))
+    _require_an_object(document, annotations)
+    # One that is trained on could be a sample of val too.
+    files = [PurePosixPath(image.text("file_name")).as_posix() for image in images]
+    _require_unique(document, "images", files, "file_name", expected="a file of its own")
     return CocoAnnotations(
         images=tuple(
             CocoImage(
@@ -91,9 +96,11 @@ def read_categories(file: Path) -> tuple[str, ...]:
     """The names of the categories in `file`, in the order of their ids; no image is looked at.
 
     Raises:
-        DataFileError: when the file is missing or no JSON, or its categories are damaged.
+        DataFileError: when the file is missing or no JSON, its categories are damaged, or it has no object of any.
     """
-    return tuple(_categories(_Part(file, "", _parsed(file))).values())
+    document = _Part(file, "", _parsed(file))
+    _require_an_object(document, document.all_of("annotations"))
+    return tuple(_categories(document).values())
 
 
 class _Part:
@@ -169,16 +176,27 @@ def _categories(document: _Part) -> dict[int, str]:
     categories = document.all_of("categories")
     numbers = [category.whole("id") for category in categories]
     _require_unique(document, "categories", numbers)
-    return dict(sorted(zip(numbers, (category.text("name") for category in categories), strict=True)))
+    names = [category.text("name") for category in categories]
+    _require_unique(document, "categories", names, "name", expected="a name of its own")
+    return dict(sorted(zip(numbers, names, strict=True)))
 
 
-def _require_unique(document: _Part, key: str, numbers: list[int]) -> None:
-    first: dict[int, int] = {}
-    for place, number in enumerate(numbers):
-        if number in first:
-            found = f"{show(number)}, which {key}[{first[number]}] has too"
-            raise DataFileError(document.file, f"{key}[{place}].id", found=found, expected="an id of its own")
-        first[number] = place
+def _require_unique(
+    document: _Part, key: str, values: Sequence[int | str], field: str = "id", *, expected: str = "an id of its own"
+) -> None:
+    first: dict[int | str, int] = {}
+    for place, value in enumerate(values):
+        if value in first:
+            found = f"{show(value)}, which {key}[{first[value]}] has too"
+            raise DataFileError(document.file, f"{key}[{place}].{field}", found=found, expected=expected)
+        first[value] = place
+
+
+def _require_an_object(document: _Part, annotations: "Sequence[_Part]") -> None:
+    """Nothing could be learnt of a split without any, nor measured."""
+    if all(map(_is_crowd, annotations)):
+        found = "crowds alone, which are left out" if annotations else "none"
+        raise DataFileError(document.file, "annotations", found=found, expected="a box at least")
 
 
 def _size(image: _Part) -> tuple[int, int]:

@@ -24,7 +24,24 @@ _GAPS: Final = frozenset(("", "na", "n/a", "nan", "null", "none", "?"))
 """Cells by which people and programs say that a value is missing."""
 
 _HEADER: Final = 1
+_DELIMITERS: Final = (";", ",", "\t", "|")
+"""What programs part cells by."""
+
 _MOST_CLASSES_SHOWN: Final = 10
+
+
+class MissingColumnError(DataFileError):
+    """A header lacks a column.
+
+    Args:
+        column: its name.
+        hint: what a user may have meant, or there is instead, after a semicolon.
+        parted_otherwise: whether a header parted by another character would have it.
+    """
+
+    def __init__(self, file: Path, *, column: str, hint: str, parted_otherwise: bool) -> None:
+        self.column, self.parted_otherwise = column, parted_otherwise
+        super().__init__(file, "the header", found=f"none{hint}", expected=f"a column {show(column)}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,25 +87,44 @@ def read_header(file: Path, *, delimiter: str = ",") -> list[str]:
 
 
 def feature_columns(
-    file: Path, header: Sequence[str], *, target: str | None, features: Sequence[str] | None = None
+    file: Path,
+    header: Sequence[str],
+    *,
+    target: str | None,
+    features: Sequence[str] | None = None,
+    delimiter_field: str | None = None,
 ) -> list[str]:
     """The columns that a model looks at: those named, or all but the target.
 
+    `delimiter_field` is the field of a config by which the delimiter is chosen, as a message names it; None where
+    nobody can.
+
     Raises:
-        DataFileError: when one of them, or the target, is not in the header, or none is left.
+        MissingColumnError: when one of them, or the target, is not in the header.
+        DataFileError: when none is left.
     """
     for name in (*([] if target is None else [target]), *(features or ())):
         if name not in header:
-            meant = did_you_mean(name, header) or f"; there is {_listed(header)}"
-            raise DataFileError(file, "the header", found=f"none{meant}", expected=f"a column {show(name)}")
+            hint = did_you_mean(name, header) or f"; there is {_listed(header)}"
+            parting = next((each for each in _DELIMITERS if _parts(header, name, each)), None)
+            if parting is not None:
+                hint = f"; there is {_listed(header)}; {_to_part(parting, delimiter_field)}"
+            raise MissingColumnError(file, column=name, hint=hint, parted_otherwise=parting is not None)
     chosen = [name for name in header if name != target] if features is None else list(features)
     if not chosen:
         raise DataFileError(file, "the header", found=f"{show(target)} alone", expected="columns to tell it from")
     return chosen
 
 
-def read_table(file: Path, *, target: str | None, features: Sequence[str] | None = None, delimiter: str = ",") -> Table:
-    """Read a whole table; `features` are all columns but the target unless they are named.
+def read_table(
+    file: Path,
+    *,
+    target: str | None,
+    features: Sequence[str] | None = None,
+    delimiter: str = ",",
+    delimiter_field: str | None = None,
+) -> Table:
+    """Read a whole table; the arguments are those of `feature_columns`.
 
     Raises:
         DataFileError: when anything is missing, is no number where one is expected, or is too much.
@@ -96,7 +132,7 @@ def read_table(file: Path, *, target: str | None, features: Sequence[str] | None
     reader = csv.reader(StringIO(_text(file), newline=""), delimiter=delimiter, strict=True)
     rows = _rows(file, reader)
     header = _header(file, rows)
-    names = feature_columns(file, header, target=target, features=features)
+    names = feature_columns(file, header, target=target, features=features, delimiter_field=delimiter_field)
     places = [(header.index(name), name) for name in names]
     values, found, cells = array("d"), [], []
     for row, record in rows:
@@ -157,6 +193,19 @@ def class_indices(table: Table, classes: Sequence[str]) -> "array[int]":
             raise DataFileError(table.file, where, found=show(cell), expected=expected)
         indices.append(index_of[cell])
     return indices
+
+
+def _parts(header: Sequence[str], name: str, delimiter: str) -> bool:
+    """Whether a cell of the header, parted once more, has this name in it."""
+    return any(name in [part.strip() for part in cell.split(delimiter)] for cell in header)
+
+
+def _to_part(delimiter: str, field: str | None) -> str:
+    """How to read a file whose cells are parted so, in words."""
+    if field is None:
+        return f"its cells are parted by {show(delimiter)}, not as in the table"
+    # A shell writes a tab in this way alone.
+    return f"type $'{field}=\"\\t\"'" if delimiter == "\t" else f"type \"{field}='{delimiter}'\""
 
 
 def _text(file: Path) -> str:

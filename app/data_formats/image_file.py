@@ -21,6 +21,10 @@ _IMAGE: Final = "an image (PNG, JPEG, BMP, TIFF, WebP, PGM or PPM)"
 _MASK: Final = "a mask (PNG, BMP or TIFF) with a class index for each pixel"
 _OF_16_BITS: Final = ("I;16", "I;16L", "I;16B")
 
+_YES_OR_NO: Final = 2
+_WHITE: Final = 255
+"""What many programs write into a mask for yes."""
+
 _ORIENTATION: Final = 0x0112
 _ON_ITS_SIDE: Final = (5, 6, 7, 8)
 """EXIF's orientations of images that are shown with width and height swapped."""
@@ -90,9 +94,10 @@ def read_mask(file: Path, *, num_classes: int) -> NDArray[np.int64]:
     if len(beyond):
         row, column = beyond[0].tolist()
         where = f"row {row + 1}, column {column + 1}"
-        raise DataFileError(
-            file, where, found=f"{classes[row, column]}", expected=f"a class from 0 to {num_classes - 1}"
-        )
+        found = str(classes[row, column])
+        if num_classes == _YES_OR_NO and set(np.unique(classes).tolist()) <= {0, _WHITE}:
+            found += f"; classes are numbered from 0, so write 1 for {_WHITE}"
+        raise DataFileError(file, where, found=found, expected=f"a class from 0 to {num_classes - 1}")
     return classes
 
 

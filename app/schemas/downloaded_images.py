@@ -12,6 +12,7 @@ from app.schemas.phases import Mode
 from app.schemas.schema import schema
 from app.schemas.splitting import SplitConfig
 from app.schemas.task import TaskConfig
+from app.schemas.user_paths import UserPath
 
 SMALL_CNN: Final[Mapping[str, object]] = {
     "backbone": {"id": "conv", "channels": (16, 32, 64), "num_convolutions": 1},
@@ -53,7 +54,7 @@ class DownloadedImagesConfig(SplitConfig):
 
     input_endings: ClassVar[tuple[str, ...]] = IMAGE_ENDINGS
 
-    data_dir: NonEmptyText | None = None
+    data_dir: UserPath | None = None
     """The folder of the files, downloaded into it if they are not there; null is one in the user's cache folder.
 
     A relative one starts from where the command is run.

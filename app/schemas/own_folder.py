@@ -3,13 +3,12 @@
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from app.schemas.constraints import NonEmptyText
 from app.schemas.phases import Split
 from app.schemas.problems import show
 from app.schemas.rules import Finding
 from app.schemas.schema import schema
 from app.schemas.task import TaskConfig
-from app.schemas.user_paths import user_path
+from app.schemas.user_paths import UserPath, user_path
 
 
 @schema
@@ -19,7 +18,7 @@ class OwnFolderTaskConfig(TaskConfig):
     A task's own config has a rule that reads `folder` and these facts, and yields what `facts_of_the_data` finds.
     """
 
-    folder: NonEmptyText | None = None
+    folder: UserPath | None = None
     """A folder of one's own data, in which each split has a folder of its name; null generates data."""
 
     def facts_of_the_data(self, generated: Mapping[str, object], *, called: str) -> Iterator[Finding]:
@@ -37,18 +36,10 @@ class OwnFolderTaskConfig(TaskConfig):
             )
 
     def split_folder(self, split: Split) -> Path | None:
-        """Where a split of one's own data is, or would be; None for generated data.
-
-        Raises:
-            UnknownHomeError: when the folder is in the home of nobody.
-        """
+        """Where a split of one's own data is, or would be; None for generated data."""
         return None if self.folder is None else user_path(self.folder) / split
 
     def optional_folder(self, split: Split) -> Path | None:
-        """Where a split is that need not be there, if one's own data has it.
-
-        Raises:
-            UnknownHomeError: when the folder is in the home of nobody.
-        """
+        """Where a split is that need not be there, if one's own data has it."""
         folder = self.split_folder(split)
         return folder if folder is not None and folder.exists() else None

@@ -80,6 +80,22 @@ def without(*path: str | int) -> Callable[[Document], None]:
             "expected an id of its own, found 44, which categories[0] has too",
         ),
         (
+            set_at("categories", 1, "name", value="bottle"),
+            "categories[1].name",
+            "expected a name of its own, found 'bottle', which categories[0] has too",
+        ),
+        (
+            set_at("images", 1, "file_name", value="./one.png"),
+            "images[1].file_name",
+            "expected a file of its own, found 'one.png', which images[0] has too",
+        ),
+        (set_at("annotations", value=[]), "annotations", "expected a box at least, found none"),
+        (
+            set_at("annotations", value=document()["annotations"][2:]),
+            "annotations",
+            "expected a box at least, found crowds alone, which are left out",
+        ),
+        (
             set_at("categories", 0, "name", value=""),
             "categories[0].name",
             "expected a text that is not empty, found ''",

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from app.data_formats.csv_table import class_indices, class_labels, numbers, read_header, read_table
+from app.data_formats.csv_table import MissingColumnError, class_indices, class_labels, numbers, read_header, read_table
 from app.data_formats.errors import DataFileError
 
 GOOD = "age,rooms,price\n1,2,30.5\n4,5.5,6e2\n"
@@ -95,6 +95,27 @@ def test_damage_is_refused_with_its_place(tmp_path: Path, content: str | bytes, 
         read_table(file, target="price")
 
     assert str(caught.value) == f"{file}: {message}"
+
+
+@pytest.mark.parametrize(
+    ("header", "typed"),
+    [
+        ("age;price", """type "task.table.delimiter=';'\""""),
+        ("age|price", """type "task.table.delimiter='|'\""""),
+        ("age\tprice", """type $'task.table.delimiter="\\t"'"""),
+    ],
+)
+def test_what_parts_the_cells_instead_is_said(header: str, typed: str, tmp_path: Path) -> None:
+    file = written(tmp_path, f"{header}\n")
+    expected = f"the header: expected a column 'price', found none; there is {header!r}"
+    messages = []
+    for field in ("task.table.delimiter", None):
+        with pytest.raises(MissingColumnError) as caught:
+            read_table(file, target="price", delimiter_field=field)
+        messages.append(str(caught.value))
+
+    fixed = f"its cells are parted by {header[3]!r}, not as in the table"
+    assert messages == [f"{file}: {expected}; {typed}", f"{file}: {expected}; {fixed}"]
 
 
 def test_a_target_that_is_no_number_is_refused_with_its_row(tmp_path: Path) -> None:

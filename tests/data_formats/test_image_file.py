@@ -217,6 +217,16 @@ def test_an_index_that_is_no_class_is_refused_with_its_place(tmp_path: Path) -> 
     assert str(caught.value).endswith("mask.png: row 1, column 3: expected a class from 0 to 1, found 2")
 
 
+def test_what_to_write_into_a_mask_of_black_and_white_is_said(tmp_path: Path) -> None:
+    file = _saved(tmp_path, np.where(CLASSES == 1, 255, 0).astype(np.uint8), "mask.png")
+
+    with pytest.raises(DataFileError) as caught:
+        read_mask(file, num_classes=2)
+
+    hint = "classes are numbered from 0, so write 1 for 255"
+    assert str(caught.value).endswith(f": expected a class from 0 to 1, found 255; {hint}")
+
+
 @pytest.mark.parametrize(
     ("pixels", "name", "found"),
     [

@@ -7,7 +7,6 @@ from typing import ClassVar, Final, Literal
 from app.schemas.augmentations.augmentation import AugmentationConfig, PlacedTarget
 from app.schemas.augmentations.images import HorizontalFlipConfig
 from app.schemas.batch import BatchSpec, TensorSpec
-from app.schemas.codes import Code
 from app.schemas.constraints import (
     Fraction,
     NonEmptyText,
@@ -18,7 +17,7 @@ from app.schemas.constraints import (
 )
 from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.image_files import IMAGE_ENDINGS
-from app.schemas.metrics.detection import MeanAveragePrecisionConfig, missing_evaluation
+from app.schemas.metrics.detection import MeanAveragePrecisionConfig
 from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
 from app.schemas.own_folder import OwnFolderTaskConfig
@@ -29,12 +28,16 @@ from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
 from app.schemas.splitting import SplitConfig
 from app.schemas.task import TaskConfig, TaskKind
+from app.schemas.user_paths import UserPath
 
 SCENES_FINGERPRINT: Final = "a286a123e214113899aab7056a7c22c2edaf8fe4c04bc2fd2e59f09bde6c7dc2"
 
+SHAPES: Final = ("ellipse", "rectangle", "triangle")
+"""What the generated scenes show, in the order of their indices."""
+
 _OF_THE_SCENES: Final[Mapping[str, object]] = {
     "input_shape": (3, 64, 64),
-    "num_classes": 3,
+    "num_classes": len(SHAPES),
     "max_objects": 6,
     "test_fingerprint": SCENES_FINGERPRINT,
 }
@@ -52,7 +55,7 @@ class DetectionTaskConfig(OwnFolderTaskConfig):
     kind: Literal["detection"] = "detection"
     """Each image shows any number of objects."""
 
-    folder: NonEmptyText | None = None
+    folder: UserPath | None = None
     """A folder of your own data: `train` and `test` in it, each with its images and COCO's `annotations.json`. Null for
     the generated scenes, to which `num_classes`, `input_shape`, `max_objects` and `test_fingerprint` then belong."""
 
@@ -79,10 +82,9 @@ class DetectionTaskConfig(OwnFolderTaskConfig):
         """Results on the generated scenes are compared, so nobody may change them."""
         yield from self.facts_of_the_data(_OF_THE_SCENES, called="the generated scenes")
 
-    @rule(code=Code.ENVIRONMENT)
-    def evaluation_is_installed(self) -> Iterator[Finding]:
-        """The fixed metric needs it."""
-        yield from missing_evaluation()
+    def class_names(self) -> tuple[str, ...]:
+        """The shapes of the scenes; a folder's annotations name their categories themselves."""
+        return SHAPES if self.folder is None else ()
 
     def fixed_metrics(self) -> dict[str, MetricConfig]:
         """Mean average precision over overlaps from 0.5 to 0.95, and at 0.5: `map` and `map_50`."""

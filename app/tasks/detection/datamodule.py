@@ -1,21 +1,21 @@
 """The detection data: generated scenes, or a folder with COCO-format annotations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 import torch
 from torch import Tensor
 
 from app.data_formats.coco import CocoAnnotations, CocoImage, read_categories, read_coco
 from app.data_formats.errors import DataFileError
-from app.data_formats.image_folder import image_files
+from app.schemas.phases import Split
 from app.schemas.problems import ConfigError, Problem, shown_path
 from app.tasks.detection.config import DetectionDataModuleConfig, DetectionTaskConfig
 from app.tasks.detection.scenes import scenes
-from app.tasks.shared.datasets import Augmentation, InMemoryDataset
-from app.tasks.shared.images import ImageDataModule, between_0_and_1, read_images
-from app.tasks.shared.splitting import train_alone, train_and_val
+from app.tasks.shared.datasets import InMemoryDataset
+from app.tasks.shared.images import between_0_and_1, read_images
+from app.tasks.shared.own_folder import OwnFolderDataModule
 
 _SCENES: Final = {"train": (1200, 0), "test": (300, 1)}
 """How many scenes, and the seed that they are drawn from; another test split would be another task."""
@@ -23,7 +23,7 @@ _SCENES: Final = {"train": (1200, 0), "test": (300, 1)}
 _ANNOTATIONS: Final = "annotations.json"
 
 
-class DetectionDataModule(ImageDataModule[DetectionDataModuleConfig, DetectionTaskConfig]):
+class DetectionDataModule(OwnFolderDataModule[DetectionDataModuleConfig, DetectionTaskConfig]):
     """Images with values between 0 and 1, boxes in pixels of them, and classes; unused rows are zeros, of class -1."""
 
     def __init__(
@@ -33,43 +33,38 @@ class DetectionDataModule(ImageDataModule[DetectionDataModuleConfig, DetectionTa
     ) -> None:
         super().__init__(datamodule_config, task)
         self._categories: dict[Path, tuple[str, ...]] = {}
+        self._learnt: tuple[str, ...] = ()
 
-    def prepare_data(self) -> None:
-        """Nothing to fetch: scenes are drawn in less than a second, and a folder is yours."""
+    def class_names(self) -> tuple[str, ...]:
+        """The shapes of the scenes; of a folder the categories that were read, or learnt from."""
+        return next(iter(self._categories.values()), self._learnt or super().class_names())
 
-    def setup(self, stage: str) -> None:
-        """Draw or read the images of the stage.
+    def state_dict(self) -> dict[str, Any]:
+        """What the classes are called, too, which images alone do not say."""
+        return {**super().state_dict(), "class_names": list(self.class_names())}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Know the names of the run that made `state_dict`."""
+        super().load_state_dict(state_dict)
+        self._learnt = tuple(state_dict.get("class_names", ()))
+
+    def samples(self, split: Split) -> InMemoryDataset:
+        """Scenes, or what lies in the split's folder.
 
         Raises:
             DataFileError: when something in the task's folder is missing or damaged, or the categories differ from one
                 split to another.
             ConfigError: when the annotations have other categories or more objects than the task.
         """
-        if stage in ("fit", "validate"):
-            train, val = self._train_and_val()
-            self.datasets["train"] = train.dataset(self.augmentation())
-            self.datasets["val"] = val.dataset()
-        elif stage == "predict" and (folder := self.task.optional_folder("predict")) is not None:
-            self.datasets["predict"] = self.read_inputs(image_files(folder))
-        else:
-            self.datasets["test"] = self.datasets["predict"] = self._samples("test").dataset()
-
-    def _train_and_val(self) -> tuple["_Samples", "_Samples"]:
-        samples, config = self._samples("train"), self.datamodule_config
-        if self.task.optional_folder("val") is not None:
-            return samples.at(train_alone(len(samples.images), config)), self._samples("val")
-        train, val = train_and_val(len(samples.images), config)
-        return samples.at(train), samples.at(val)
-
-    def _samples(self, split: Literal["train", "val", "test"]) -> "_Samples":
         folder = self.task.split_folder(split)
         if folder is not None:
             return self._from_folder(folder)
         made = scenes(*_SCENES[split])
         images = between_0_and_1(torch.tensor(made.images))
-        return _Samples(images, torch.tensor(made.boxes, dtype=torch.float32), torch.tensor(made.labels), None)
+        boxes, labels = torch.tensor(made.boxes, dtype=torch.float32), torch.tensor(made.labels)
+        return InMemoryDataset(images, {"boxes": boxes, "labels": labels})
 
-    def _from_folder(self, folder: Path) -> "_Samples":
+    def _from_folder(self, folder: Path) -> InMemoryDataset:
         file = folder / _ANNOTATIONS
         annotations = read_coco(file)
         self._categories[file] = annotations.categories
@@ -80,7 +75,8 @@ class DetectionDataModule(ImageDataModule[DetectionDataModuleConfig, DetectionTa
         for own_boxes, own_labels, image in zip(boxes, labels, annotations.images, strict=True):
             own_boxes[: len(image.boxes)] = self._stretched(image)
             own_labels[: len(image.labels)] = torch.tensor(image.labels, dtype=torch.int64)
-        return _Samples(images, boxes, labels, [str(image.file) for image in annotations.images])
+        ids = [str(image.file) for image in annotations.images]
+        return InMemoryDataset(images, {"boxes": boxes, "labels": labels}, ids=ids)
 
     def _require_one_list_of_categories(self, folder: Path) -> None:
         """A class is a place in the list, so with another list a model would be tested on other classes than learnt.
@@ -121,18 +117,3 @@ class DetectionDataModule(ImageDataModule[DetectionDataModuleConfig, DetectionTa
         """Boxes and labels of images without an object."""
         size = self.task.max_objects
         return torch.zeros(count, size, 4), torch.full((count, size), -1)
-
-
-class _Samples(NamedTuple):
-    images: Tensor
-    boxes: Tensor
-    labels: Tensor
-    ids: Sequence[str] | None
-
-    def at(self, places: Tensor) -> "_Samples":
-        ids = None if self.ids is None else [self.ids[place] for place in places.tolist()]
-        return _Samples(self.images[places], self.boxes[places], self.labels[places], ids)
-
-    def dataset(self, augmentation: Augmentation | None = None) -> InMemoryDataset:
-        targets = {"boxes": self.boxes, "labels": self.labels}
-        return InMemoryDataset(self.images, targets, augmentation, ids=self.ids)

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
+from app.tasks.detection.config import SHAPES
+
 SIZE: Final = 64
 """Height and width, in pixels."""
 
@@ -35,7 +37,7 @@ class Scenes(NamedTuple):
     """`(scenes, 6, 4)`: left, top, right and bottom in pixels; what is covered by another shape counts too."""
 
     labels: NDArray[np.int64]
-    """`(scenes, 6)`: 0 for an ellipse, 1 for a rectangle, 2 for a triangle."""
+    """`(scenes, 6)`: places in `SHAPES`."""
 
 
 @cache
@@ -50,7 +52,7 @@ def scenes(count: int, seed: int) -> Scenes:
     for image, own_boxes, own_labels in zip(images, boxes, labels, strict=True):
         image[:] = _background(draws)
         for place, box in enumerate(_places(draws)):
-            label = draws.below(3)
+            label = draws.below(len(SHAPES))
             left, top, right, bottom = box
             shape = _shape(label, right - left, bottom - top)
             image[:, top:bottom, left:right][:, shape] = _colour(draws)
@@ -123,9 +125,9 @@ def _shape(label: int, width: int, height: int) -> NDArray[np.bool_]:
     """Which pixels of its box a shape covers, `(height, width)`; it touches all four sides."""
     # Middles of pixels, in halves of a pixel from the middle of the box.
     across, down = 2 * np.arange(width) + 1 - width, (2 * np.arange(height) + 1 - height)[:, None]
-    if label == 0:
+    if SHAPES[label] == "ellipse":
         return (across * height) ** 2 + (down * width) ** 2 <= (width * height) ** 2
-    if label == 1:
+    if SHAPES[label] == "rectangle":
         return np.ones((height, width), dtype=bool)
     rows = np.arange(height)[:, None] + 1
     return np.abs(across) * height <= np.maximum(rows * width, 2 * height - 1)

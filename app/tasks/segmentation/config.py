@@ -22,15 +22,19 @@ from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
 from app.schemas.splitting import SplitConfig
 from app.schemas.task import TaskConfig
+from app.schemas.user_paths import UserPath
 
 _HEAD: Final = {"id": "segmentation", "num_classes": "${task.num_classes}"}
 
 SHAPES_FINGERPRINT: Final = "8f6bc193ef9cf158b8e69b9732c8a149aaf60aefa0f1d0c13e503cb5f9e03f5a"
 """SHA-256 of the test split of generated shapes."""
 
+SHAPES: Final = ("background", "disc", "square", "triangle")
+"""What a pixel of the drawn pictures may belong to, in the order of their indices."""
+
 _OF_THE_SHAPES: Final[Mapping[str, object]] = {
     "input_shape": (3, 64, 64),
-    "num_classes": 4,
+    "num_classes": len(SHAPES),
     "test_fingerprint": SHAPES_FINGERPRINT,
 }
 """Facts of the drawn shapes, which no override may change as long as they are the data."""
@@ -50,7 +54,7 @@ class SegmentationTaskConfig(OwnFolderTaskConfig):
     kind: Literal["multiclass"] = "multiclass"
     """Each pixel is of one class."""
 
-    folder: NonEmptyText | None = None
+    folder: UserPath | None = None
     """A folder of one's own images and masks, which `app.data_formats.image_folder` describes; null draws shapes.
 
     `train` and `test` are in it, `val` and `predict` may be, and in each the folders `images` and `masks`.
@@ -78,6 +82,10 @@ class SegmentationTaskConfig(OwnFolderTaskConfig):
     def facts_are_those_of_the_data(self) -> Iterator[Finding]:
         """The shapes are drawn in one way only, and a folder's test split is not theirs."""
         yield from self.facts_of_the_data(_OF_THE_SHAPES, called="the shapes")
+
+    def class_names(self) -> tuple[str, ...]:
+        """The drawn shapes; of a folder's classes only the numbers are known."""
+        return SHAPES if self.folder is None else ()
 
     def fixed_metrics(self) -> dict[str, MetricConfig]:
         """Intersection over union and Dice over all pixels of a split, means of the classes; the share told right.

@@ -11,11 +11,10 @@ import numpy as np
 from numpy.random import PCG64, SeedSequence
 from numpy.typing import NDArray
 
+from app.tasks.segmentation.config import SHAPES
+
 SIZE: Final = 64
 """Height and width of a picture, in pixels."""
-
-CLASSES: Final = ("background", "disc", "square", "triangle")
-"""What a pixel may belong to, in the order of their indices."""
 
 MOST_SHAPES: Final = 2
 """So many are in a picture at most, and one at least; later ones cover earlier ones."""
@@ -38,7 +37,7 @@ def draw_pictures(number: int, *, seed: int) -> tuple[NDArray[np.uint8], NDArray
     classes = np.zeros((number, SIZE, SIZE), np.uint8)
     shapes = draws.between(1, MOST_SHAPES)
     for place in range(MOST_SHAPES):
-        kind = draws.between(1, len(CLASSES) - 1)
+        kind = draws.between(1, len(SHAPES) - 1)
         covered = _inside(draws, kind) & (place < shapes)
         colour = base + draws.between(50, 125, 3)
         pictures = np.where(covered[:, None], colour, pictures)

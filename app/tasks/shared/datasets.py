@@ -108,8 +108,8 @@ class InMemoryDataset(Dataset[Batch]):
     """Inputs and targets held as tensors, one row for each sample; targets may be several tensors by name.
 
     A batch is gathered by one indexing operation and augmented as a whole, which is many times faster than sample by
-    sample. Pass `collate` to the `DataLoader`. To take a part of the data, index the tensors: torch's `Subset` hides
-    from the augmentation which epoch it is.
+    sample. Pass `collate` to the `DataLoader`. Some of the samples are a `part` of it: torch's `Subset` hides from the
+    augmentation which epoch it is.
     """
 
     def __init__(
@@ -143,6 +143,11 @@ class InMemoryDataset(Dataset[Batch]):
         if self.augmentation is None:
             return batch
         return self.augmentation(batch, Generator().manual_seed(_seed_of(indices)))
+
+    def part(self, places: Tensor, augmentation: Augmentation | None = None) -> "InMemoryDataset":
+        """The samples at `places`, in that order, with an augmentation of their own."""
+        ids = None if self.ids is None else [self.ids[place] for place in places.tolist()]
+        return InMemoryDataset(self.inputs[places], _rows(self.targets, places), augmentation, ids=ids)
 
 
 def held_in_memory(dataset: Dataset[Any], augmentation: Augmentation, seed: int) -> InMemoryDataset:

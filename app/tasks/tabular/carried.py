@@ -1,17 +1,16 @@
 """The tables that scikit-learn carries, as CSV files."""
 
 import csv
-import os
 from collections.abc import Callable
 from functools import partial
 from io import StringIO
 from pathlib import Path
-from secrets import token_hex
 from typing import Any, Final
 
 from sklearn.datasets import load_breast_cancer, load_diabetes, load_wine
 
 from app.data_formats.errors import DataFileError
+from app.data_formats.whole_file import write_whole
 from app.tasks.tabular.tables import (
     BreastCancerTableConfig,
     CarriedTableConfig,
@@ -36,7 +35,7 @@ def write_carried(table: CarriedTableConfig, file: Path) -> None:
     content = _as_csv(table).encode()
     try:
         if not file.exists():
-            _write(content, file)
+            write_whole(file, content)
             return
         found = file.read_bytes()
     except OSError as error:
@@ -47,19 +46,6 @@ def write_carried(table: CarriedTableConfig, file: Path) -> None:
     if found != content:
         instead = "something else; move it away, or name another folder: datamodule.data_dir=…"
         raise DataFileError(file, "", found=instead, expected="nothing, or the table as scikit-learn carries it")
-
-
-def _write(content: bytes, file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.{token_hex(4)}.part")
-    try:
-        with part.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _as_csv(table: CarriedTableConfig) -> str:

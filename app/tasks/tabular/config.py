@@ -20,6 +20,7 @@ from app.schemas.rules import Finding, rule
 from app.schemas.schema import MISSING, schema
 from app.schemas.splitting import SplitConfig
 from app.schemas.task import TaskConfig
+from app.schemas.user_paths import UserPath
 from app.tasks.tabular.tables import BreastCancerTableConfig, TableConfig, TableKind, unreadable
 
 UNKNOWN_SHAPE: Final = (LARGEST_INT,)
@@ -112,7 +113,8 @@ class TabularTaskConfig(TaskConfig, _AboutATable):
             if found != of_table:
                 yield name, f"follows from the table, which has {show(of_table)}, found {show(found)}"
         if self.input_shape == UNKNOWN_SHAPE:
-            yield ("table", "file"), unreadable(self.table) or "has too many columns"
+            where, message = unreadable(self.table) or ("file", "has too many columns")
+            yield ("table", *((where,) if isinstance(where, str) else where)), message
         elif len(self.input_shape) != 1 or (self.table.carried and self.input_shape != _shape_of(self.table)):
             right = show(_shape_of(self.table)) if self.table.carried else "a list of one number, the columns"
             yield "input_shape", f"follows from the table: expected {right}, found {show(self.input_shape)}"
@@ -167,7 +169,7 @@ class TabularDataModuleConfig(SplitConfig):
     logarithm of large ones, draws in the long tails that areas, prices and counts have.
     """
 
-    data_dir: NonEmptyText | None = None
+    data_dir: UserPath | None = None
     """Where tables that scikit-learn carries are written; null is the user's cache folder."""
 
     train_val_split: tuple[Fraction, Fraction] = (0.8, 0.2)

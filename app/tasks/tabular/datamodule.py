@@ -1,8 +1,9 @@
 """The tabular data: a test split that is a function of the rows alone, train and val drawn from the others."""
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
@@ -11,6 +12,7 @@ from app.data_formats.csv_table import Table, class_indices, class_labels, numbe
 from app.data_formats.errors import DataFileError
 from app.downloads.folder import data_folder
 from app.schemas.parts.kinds import option_name
+from app.schemas.problems import show
 from app.schemas.user_paths import user_path
 from app.tasks.shared.datamodule import BaseDataModule
 from app.tasks.shared.datasets import InMemoryDataset
@@ -18,7 +20,10 @@ from app.tasks.shared.splitting import every_fifth_of_each, train_and_val
 from app.tasks.tabular.carried import write_carried
 from app.tasks.tabular.columns import Columns, columns_of, mean_and_deviation, values_of
 from app.tasks.tabular.config import TabularDataModuleConfig, TabularTaskConfig
-from app.tasks.tabular.tables import CarriedTableConfig, CSVTableConfig
+from app.tasks.tabular.tables import DELIMITER_FIELD, CarriedTableConfig, CSVTableConfig
+
+_MOST_SHOWN: Final = 10
+"""Classes that are counted in a message."""
 
 
 class Rows(NamedTuple):
@@ -59,6 +64,7 @@ class TabularDataModule(BaseDataModule[TabularDataModuleConfig, TabularTaskConfi
             DataFileError: when the file is damaged, or another table than the config says.
         """
         rows = self._read()
+        _require_enough(rows)
         inputs = self._learnt(rows).scaled(values_of(rows.table))
         if stage in ("fit", "validate"):
             train, val = self._train_and_val(rows)
@@ -82,8 +88,7 @@ class TabularDataModule(BaseDataModule[TabularDataModuleConfig, TabularTaskConfi
         if (columns := self.columns) is None:
             self.prepare_data()
             columns = self._learnt(self._read())
-        delimiter = self._delimiter()
-        tables = [read_table(file, target=None, features=columns.features, delimiter=delimiter) for file in files]
+        tables = [self._table(file, target=None, features=columns.features) for file in files]
         inputs = torch.cat([columns.scaled(values_of(table)) for table in tables])
         ids = [f"{table.file}:{row}" for table in tables for row in table.rows]
         dtype = torch.float32 if self.task.kind == "regression" else torch.int64
@@ -120,7 +125,7 @@ class TabularDataModule(BaseDataModule[TabularDataModuleConfig, TabularTaskConfi
 
     def _read(self) -> Rows:
         described = self.task.table
-        table = read_table(self._file(), target=described.target, features=self._named(), delimiter=self._delimiter())
+        table = self._table(self._file(), target=described.target, features=self._named())
         if (len(table.features),) != self.task.input_shape:
             expected = f"{self.task.input_shape[0]} columns beside '{described.target}', as task.input_shape says"
             raise DataFileError(table.file, "the header", found=str(len(table.features)), expected=expected)
@@ -156,6 +161,25 @@ class TabularDataModule(BaseDataModule[TabularDataModuleConfig, TabularTaskConfi
             return user_path(table.file)
         return data_folder(self.datamodule_config.data_dir, self.task.name) / f"{option_name(table)}.csv"
 
-    def _delimiter(self) -> str:
+    def _table(self, file: Path, *, target: str | None, features: Sequence[str] | None) -> Table:
         table = self.task.table
-        return table.delimiter if isinstance(table, CSVTableConfig) else ","
+        if not isinstance(table, CSVTableConfig):
+            return read_table(file, target=target, features=features)
+        return read_table(
+            file, target=target, features=features, delimiter=table.delimiter, delimiter_field=DELIMITER_FIELD
+        )
+
+
+def _require_enough(rows: Rows) -> None:
+    """Whatever the stage: nobody wants to hear of an empty test split once all is learnt.
+
+    Where it has a row of a class, four others of that class are there for train and val.
+    """
+    if rows.is_test.any():
+        return
+    found = f"{len(rows.targets)} row{'s' * (len(rows.targets) != 1)}"
+    counts = Counter(rows.targets.tolist())
+    of_each = [f"{counts[place]} of {show(name)}" for place, name in enumerate(rows.classes)]
+    counted = f": {', '.join(of_each[:_MOST_SHOWN])}{', …' * (len(of_each) > _MOST_SHOWN)}" if of_each else ""
+    expected = f"5 rows{' of one class' * bool(rows.classes)} at least, of which the fifth is the test split"
+    raise DataFileError(rows.table.file, "", found=f"{found}{counted}", expected=expected)

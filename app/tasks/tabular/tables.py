@@ -1,18 +1,18 @@
 """The tables that the tabular task can be about: three that scikit-learn carries, and any CSV file. No torch here."""
 
 from collections.abc import Iterator
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Final, Literal
 
 from annotated_types import Ge, Le, MinLen
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
-from app.data_formats.csv_table import feature_columns, read_header
+from app.data_formats.csv_table import MissingColumnError, feature_columns, read_header
 from app.schemas.constraints import LARGEST_INT, NonEmptyText, PositiveInt
 from app.schemas.problems import AppError, show
 from app.schemas.registry import group, register
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
-from app.schemas.user_paths import user_path
+from app.schemas.user_paths import UserPath, user_path
 
 TableKind = Literal["binary", "multiclass", "regression"]
 """What the column to tell says of a row."""
@@ -25,6 +25,20 @@ def _delimiter(text: str) -> str:
         raise ValueError(f"expected one character such as ',', ';' or a tab, found {show(text)}")
     return text
 
+
+def _text(value: object) -> object:
+    """Refuses what may be meant as a label, and would not be equal to any: cells are texts."""
+    if not isinstance(value, int | float):
+        return value
+    typed = f"\"task.table.classes=['{show(value)}',…]\""
+    raise ValueError(f"expected a text that is not empty, found {show(value)}; type {typed}")
+
+
+Label = Annotated[NonEmptyText, BeforeValidator(_text)]
+"""What cells of a class hold."""
+
+DELIMITER_FIELD: Final = "task.table.delimiter"
+"""Where a run has it."""
 
 Delimiter = Annotated[str, AfterValidator(_delimiter)]
 """What the csv module takes between two cells."""
@@ -174,7 +188,7 @@ class CSVTableConfig(TableConfig):
 
     abstract: ClassVar = True
 
-    file: NonEmptyText
+    file: UserPath
     """The file, in UTF-8."""
 
     features: Annotated[tuple[NonEmptyText, ...], MinLen(1)] | None = None
@@ -211,7 +225,9 @@ class CSVTableConfig(TableConfig):
         """
         path = user_path(self.file)
         header = read_header(path, delimiter=self.delimiter)
-        return feature_columns(path, header, target=self.target, features=self.features)
+        return feature_columns(
+            path, header, target=self.target, features=self.features, delimiter_field=DELIMITER_FIELD
+        )
 
 
 @schema
@@ -220,7 +236,7 @@ class CSVClassesConfig(CSVTableConfig):
 
     abstract: ClassVar = True
 
-    classes: Annotated[tuple[NonEmptyText, ...], MinLen(2)] | None = None
+    classes: Annotated[tuple[Label, ...], MinLen(2)] | None = None
     """The labels, in the order of their indices; null is those that occur, by number or alphabet."""
 
     @rule("classes", "num_classes")
@@ -275,10 +291,16 @@ class CSVRegressionConfig(CSVTableConfig):
     """A single number is told."""
 
 
-def unreadable(table: TableConfig) -> str | None:
-    """What keeps a table's columns from being counted, or None."""
+def unreadable(table: TableConfig) -> Finding | None:
+    """What keeps a table's columns from being counted, and the field of the table to change; or None."""
     try:
         table.num_features()
+    except MissingColumnError as error:
+        if error.parted_otherwise:
+            return "file", str(error)
+        if error.column == table.target or not isinstance(table, CSVTableConfig):
+            return "target", str(error)
+        return ("features", (table.features or ()).index(error.column)), str(error)
     except AppError as error:
-        return str(error)
+        return "file", str(error)
     return None

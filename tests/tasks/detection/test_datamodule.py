@@ -12,7 +12,6 @@ from app.schemas.augmentations.images import HorizontalFlipConfig
 from app.schemas.datamodule import DataLoaderConfig
 from app.schemas.phases import Split
 from app.schemas.problems import ConfigError
-from app.schemas.user_paths import UnknownHomeError
 from app.tasks.detection.config import DetectionDataModuleConfig, DetectionTaskConfig
 from app.tasks.detection.datamodule import DetectionDataModule
 from app.tasks.shared.datasets import InMemoryDataset
@@ -102,9 +101,16 @@ def test_without_a_predict_split_the_test_split_is_predicted(folder: Path) -> No
     assert sorted(cast(InMemoryDataset, datamodule.datasets["predict"]).ids or ()) == of_split(folder, "test")
 
 
-def test_a_folder_in_the_home_of_nobody_is_refused() -> None:
-    with pytest.raises(UnknownHomeError, match=r"^~nobody-here/cars: there is no home folder '~nobody-here'"):
-        own(Path("~nobody-here/cars")).setup("fit")
+def test_classes_are_called_what_the_annotations_call_them_from_a_checkpoint_too(folder: Path) -> None:
+    trained = own(folder)
+    assert trained.class_names() == ()
+    trained.setup("fit")
+    assert trained.class_names() == ("car", "bottle")
+
+    predicting = own(folder)
+    predicting.load_state_dict(trained.state_dict())
+
+    assert predicting.class_names() == ("car", "bottle")
 
 
 def test_annotations_of_other_stages_are_not_looked_at(folder: Path) -> None:
@@ -151,6 +157,16 @@ def test_facts_that_a_folder_contradicts_are_refused(folder: Path, fields: dict[
         own(folder, **fields).setup("test")
 
     assert str(caught.value) == message.format(file=folder / "test" / "annotations.json")
+
+
+@pytest.mark.parametrize("part", ["train", "val", "test"])
+def test_a_part_without_a_box_is_refused_before_training(part: str, folder: Path) -> None:
+    file = write_folder(folder / part, {**document(), "annotations": []})
+
+    with pytest.raises(DataFileError) as caught:
+        own(folder).setup("fit")
+
+    assert str(caught.value) == f"{file}: annotations: expected a box at least, found none"
 
 
 def test_other_categories_than_in_training_are_refused(folder: Path) -> None:

@@ -2,7 +2,8 @@ from hashlib import sha256
 
 import numpy as np
 
-from app.tasks.segmentation.shapes import CLASSES, SIZE, draw_pictures
+from app.tasks.segmentation.config import SHAPES
+from app.tasks.segmentation.shapes import SIZE, draw_pictures
 
 
 def test_the_pictures_are_the_same_everywhere() -> None:
@@ -25,7 +26,7 @@ def test_the_first_pictures_do_not_depend_on_how_many_there_are() -> None:
 def test_every_class_is_common_and_most_is_background() -> None:
     _, classes = draw_pictures(200, seed=3)
 
-    shares = np.bincount(classes.ravel(), minlength=len(CLASSES)) / classes.size
+    shares = np.bincount(classes.ravel(), minlength=len(SHAPES)) / classes.size
     assert len(shares) == 4
     assert 0.6 < shares[0] < 0.9
     assert shares[1:].min() > 0.03

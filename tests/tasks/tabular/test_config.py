@@ -28,6 +28,9 @@ TABLES = [
 ]
 
 
+PRICES = ["table=csv_regression", "task.table.file={prices}", "task.table.target=price"]
+
+
 @pytest.fixture
 def prices(tmp_path: Path) -> Path:
     file = tmp_path / "prices.csv"
@@ -94,7 +97,29 @@ def test_a_stored_config_is_read_without_the_file(prices: Path) -> None:
             ["table=csv_regression", "task.table.file='~nobody-of-this-name/prices.csv'", "task.table.target=price"],
             ["task.table.file: ~nobody-of-this-name/prices.csv: there is no home folder '~nobody-of-this-name'"],
         ),
-        (["table=csv_regression", "task.table.file={prices}", "task.table.target=prise"], ["did you mean 'price'?"]),
+        (
+            ["table=csv_regression", "task.table.file={prices}", "task.table.target=prise"],
+            ["task.table.target: ", "did you mean 'price'?   task.table.target=prise"],
+        ),
+        (
+            [*PRICES, "task.table.features=[age,z]"],
+            ["task.table.features[1]: ", "expected a column 'z', found none", "   task.table.features=[age,z]"],
+        ),
+        (
+            [*PRICES, "task.table.delimiter='|'"],
+            ["task.table.file: ", """; type "task.table.delimiter=','"   task.table.file="""],
+        ),
+        (
+            ["table=csv_binary", *PRICES[1:], "task.table.classes=[0,b]"],
+            ["task.table.classes[0]: expected a text that is not empty, found 0; type \"task.table.classes=['0',…]\""],
+        ),
+        (
+            ["task.table.file={prices}"],
+            [
+                "task.table.file: BreastCancerTableConfig has no such field; ",
+                "; table=csv_binary, csv_multiclass and csv_regression have it",
+            ],
+        ),
         (
             ["table=csv_regression", "task.table.file={prices}", "task.table.target=age", "task.table.delimiter=';'"],
             ["the header: expected a column 'age', found none"],
@@ -116,6 +141,16 @@ def test_what_does_not_fit_is_refused(overrides: list[str], found: list[str], pr
 
     said = "\n".join(messages(caught))
     assert [each for each in found if each not in said] == [], said
+
+
+@pytest.mark.parametrize("word", ["task.table.file=üml äut.csv", "task.table.delimiter=;"])
+def test_what_cannot_be_read_is_not_said_to_be_missing(word: str, prices: Path) -> None:
+    words = ["task=tabular", *(each.replace("{prices}", str(prices)) for each in PRICES)]
+    with pytest.raises(ConfigError) as caught:
+        load_config([each for each in words if not each.startswith(word.partition("=")[0])] + [word])
+
+    [problem] = caught.value.problems
+    assert problem.message.startswith("the value cannot be read")
 
 
 def test_what_changes_images_is_refused_wherever_it_stands() -> None:

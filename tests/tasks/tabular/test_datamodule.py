@@ -303,3 +303,40 @@ def test_a_file_that_has_changed_since_is_refused(tmp_path: Path) -> None:
     file_of(tmp_path, [*rows, "5,6,c"])
     with pytest.raises(DataFileError, match=r"column 'price': expected 2 classes, found 3: 'a', 'b', 'c'"):
         made(task).setup("fit")
+
+
+@pytest.mark.parametrize("stage", ["fit", "test"])
+def test_a_table_too_small_to_be_split_is_counted(stage: str, tmp_path: Path) -> None:
+    classes = [f"{row},1,{'no' if row % 2 else 'yes'}" for row in range(6)]
+    file = file_of(tmp_path, classes)
+    with pytest.raises(DataFileError) as caught:
+        made(TabularTaskConfig(table=CSVBinaryConfig(file=file, target="price"))).setup(stage)
+    expected = "5 rows of one class at least, of which the fifth is the test split"
+    assert str(caught.value) == f"{file}: expected {expected}, found 6 rows: 3 of 'no', 3 of 'yes'"
+
+    file = file_of(tmp_path, ["1,2,3"])
+    with pytest.raises(DataFileError, match=r"expected 5 rows at least, of which the fifth .* found 1 row$"):
+        made(TabularTaskConfig(table=CSVRegressionConfig(file=file, target="price"))).setup(stage)
+
+
+@pytest.mark.parametrize("classes", [5, 4])
+def test_five_rows_of_a_class_are_enough(classes: int, tmp_path: Path) -> None:
+    rows = [f"{row},1,{'yes' if row < classes else 'no'}" for row in range(9)]
+    datamodule = ready(CSVBinaryConfig(file=file_of(tmp_path, rows), target="price"))
+
+    assert all(len(split(datamodule, name)) for name in ("train", "val", "test"))
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_a_file_to_predict_that_is_parted_otherwise_is_refused(own: bool, tmp_path: Path) -> None:
+    rows = [f"{row},1,{row}" for row in range(10)]
+    table = CSVRegressionConfig(file=file_of(tmp_path, rows), target="price") if own else WineTableConfig()
+    datamodule = ready(table)
+    file = tmp_path / "new.csv"
+    file.write_text(f"{';'.join(datamodule.columns.features if datamodule.columns else ())}\n")
+
+    with pytest.raises(DataFileError) as caught:
+        datamodule.read_inputs([file])
+
+    hint = """type "task.table.delimiter=';'\"""" if own else "its cells are parted by ';', not as in the table"
+    assert str(caught.value).endswith(f"; {hint}")
