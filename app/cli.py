@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from inspect import cleandoc
+from pathlib import Path
 from typing import Any, cast
 
 import app
@@ -19,7 +20,6 @@ from app.compose import Composed, compose, compose_sweep
 from app.composing.overrides import Override, quoted, read_overrides
 from app.flags import split
 from app.hydra_settings import HYDRA_SETTINGS
-from app.run_directory import run_name
 from app.schemas.plain import secrets_of
 from app.schemas.problems import AppError, ConfigError, Problem, did_you_mean, one_of
 from app.schemas.registry import options
@@ -64,7 +64,7 @@ def _run(arguments: list[str]) -> int:
         return 0
     import_task_configs()
     if "--help" in flags:
-        print(_help())
+        print(_help() if known.part is None else _help_of(command, known.part))
         return 0
     if "--shell-completion" in flags:
         text = complete_line(overrides)
@@ -92,6 +92,7 @@ def _run(arguments: list[str]) -> int:
         read = read_overrides(overrides, sweep=sweep)[0]
         words = _without_secrets(read, jobs)
         if not sweep and not only_shown:
+            _refuse_a_used_folder(read)
             return _started(command, _words_of_hydra(words, jobs[0]), _words_of_ours(words))
         # Hydra knows the default config, and would refuse to set what is not in it; the gate has judged it already.
         overrides = [f"++{word}" if one.kind == "value" else word for one, word in zip(read, words, strict=True)]
@@ -126,6 +127,15 @@ def _help() -> str:
     return text
 
 
+def _help_of(command: str, part: str) -> str:
+    """What a command does, and every field that is for it alone."""
+    from app.inspection.explain import explained_fields  # which nothing else here needs
+
+    usage = f"app {command} [group=option ...] [path.to.a.field=value ...] [flags]"
+    more = "app --help says what else there is: groups, flags and other commands."
+    return "\n\n".join([usage, COMMANDS[command].summary, explained_fields(part), more])
+
+
 def _with_subcommand(command: str, subcommands: Sequence[str], arguments: list[str]) -> str:
     """A command of two words, the second of them taken off the arguments."""
     found = arguments.pop(0) if arguments else ""
@@ -144,6 +154,16 @@ def _check(command: str, overrides: Sequence[str], *, sweep: bool) -> list[Compo
     return jobs
 
 
+def _refuse_a_used_folder(overrides: Sequence[Override]) -> None:
+    """Say so now, not once everything is imported; a folder that only Hydra can work out is left to the run."""
+    for override in overrides:
+        if override.key == "hydra.run.dir" and "${" not in override.value:
+            from app.run_directory import earlier_run  # imports what only runs need
+
+            if reason := earlier_run(Path(override.value)):
+                raise ConfigError([Problem(path="hydra.run.dir", message=reason, source=override.typed)])
+
+
 def _stray(word: str) -> Problem:
     for key, endings in (("checkpoint", (".ckpt",)), ("model", (".onnx", ".pt2"))):
         if word.endswith(endings):
@@ -160,6 +180,8 @@ def _words_of_hydra(overrides: Sequence[str], job: Composed) -> list[str]:
     """What Hydra has to know of a single run: its own settings, and the folder."""
     words = [word for word in overrides if word.startswith("hydra")]
     if not any(word.startswith("hydra.run.dir=") for word in words):
+        from app.run_directory import run_name  # imports what only runs need
+
         folder = f"{job.config.run_directory.root}/{job.config.task.name}/{run_name()}"
         words.append(f"hydra.run.dir={quoted(folder)}")
     return words

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
@@ -14,7 +15,7 @@ import yaml
 
 from app.schemas.plain import to_plain
 from app.schemas.problems import Path as ConfigPath
-from app.schemas.problems import dotted
+from app.schemas.problems import dotted, shown_path
 from app.schemas.run import RunConfig
 from app.schemas.validation import Sources
 
@@ -34,6 +35,17 @@ def run_name() -> str:
 def new_run_directory(config: RunConfig) -> Path:
     """A path for a run that was not started from the command line; nothing is created."""
     return Path(config.run_directory.root, config.task.name, run_name())
+
+
+def earlier_run(folder: Path) -> str | None:
+    """Why no run can be recorded in a folder, None where one can: a record of two would be true of neither.
+
+    A training's further processes find the folder of their own run.
+    """
+    is_main_process = os.environ.get("LOCAL_RANK", "0") == "0"
+    if not is_main_process or not (folder / CONFIG_FILE).exists():
+        return None
+    return f"{shown_path(folder)} holds an earlier run; leave hydra.run.dir out, or name another folder"
 
 
 def register_resolver() -> None:

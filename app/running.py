@@ -1,6 +1,5 @@
 """`running`: a built run and its record, from the first file to the exit status, whatever happens in between."""
 
-import os
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -19,7 +18,7 @@ from app.builders.loggers import build_loggers, close_loggers
 from app.builders.run import Run, build_run
 from app.callbacks.stop_at_batch_end import stop_request
 from app.compose import Composed
-from app.run_directory import CONFIG_FILE, TRACEBACK_FILE, value_sources, write_result
+from app.run_directory import TRACEBACK_FILE, earlier_run, value_sources, write_result
 from app.schemas.plain import to_plain
 from app.schemas.problems import AppError, first_line
 
@@ -93,10 +92,9 @@ def shown(path: Path) -> Path:
 
 
 def refuse_a_used_folder(folder: Path) -> None:
-    """A record of two runs in one folder would be true of neither."""
-    is_main_process = os.environ.get("LOCAL_RANK", "0") == "0"
-    if is_main_process and (folder / CONFIG_FILE).exists():
-        raise AppError(f"{shown(folder)} holds an earlier run; leave hydra.run.dir out, or name another folder")
+    """Whoever starts a run from Python has not met the command line, which refuses it before anything is imported."""
+    if reason := earlier_run(folder):
+        raise AppError(reason)
 
 
 def _show(result: Mapping[str, Any], folder: Path) -> None:

@@ -166,6 +166,25 @@ def test_help_and_config_are_shown(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("command", "field"),
+    [
+        ("export", "export.format = onnx\n    'onnx' or 'torch_export'\n    Kind of file"),
+        ("predict", "predictions.inputs = null"),
+        ("find-lr", "find_lr.steps = "),
+    ],
+)
+def test_a_command_s_help_explains_what_is_for_it_alone(
+    command: str, field: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([command, "--help"]) == 0
+
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"app {command} [group=option ...]")
+    assert field in shown
+    assert len(shown.splitlines()) < 40
+
+
 def test_a_multirun_trains_every_job_in_its_own_folder(tmp_path: Path) -> None:
     assert main(["-m", *SHORT, *QUIET, "optimizer_spec.lr=1e-3,1e-2"]) == 0
 
@@ -212,6 +231,7 @@ def test_a_secret_is_not_shown_even_when_it_is_wrong(capsys: pytest.CaptureFixtu
         f"logger.wandb.api_key=[{SECRET}]",
         f"logger.wandb.api_keyy={SECRET}",
         f"logger.wandb={{api_key:{SECRET}}}",
+        f"logger.wandb.api_key=~{SECRET}",  # which cannot be read
     ):
         assert main(["check", word]) == 2
     assert main(["--cfg", "job", "logger=[csv,wandb]", f"logger.wandb.api_key={SECRET}"]) == 0
@@ -233,9 +253,12 @@ def test_a_second_run_does_not_write_over_the_first(tmp_path: Path, capsys: pyte
     assert main([*SHORT, *QUIET, "hydra.run.dir=fixed"]) == 0
     before = {file: file.read_bytes() for file in (tmp_path / "fixed").rglob("*.yaml")}
 
-    assert main([*SHORT, *QUIET, "hydra.run.dir=fixed", "seed_params.seed=5"]) == 1
+    assert main([*SHORT, *QUIET, "hydra.run.dir=fixed", "seed_params.seed=5"]) == 2
 
-    assert "fixed holds an earlier run" in capsys.readouterr().err
+    assert capsys.readouterr().err == (
+        "hydra.run.dir: fixed holds an earlier run; leave hydra.run.dir out, or name another folder"
+        "   hydra.run.dir=fixed\n"
+    )
     assert {file: file.read_bytes() for file in before} == before
 
 

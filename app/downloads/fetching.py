@@ -1,5 +1,6 @@
 """`fetch`: a file from the first mirror that has it, resumed where it broke off, checked, and put in place at once."""
 
+import logging
 import os
 import re
 import time
@@ -20,6 +21,8 @@ from urllib3.exceptions import HTTPError
 from app.data_formats.errors import DataFileError
 from app.downloads.errors import DownloadError, Failure
 from app.schemas.downloads import DownloadConfig
+
+_log = logging.getLogger(__name__)
 
 _CHUNK: Final = 2**18
 _MAY_PASS: Final = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS)
@@ -154,13 +157,20 @@ def _write(response: requests.Response, part: Path, start: int) -> None:
     total = None
     with suppress(KeyError, ValueError):
         total = start + int(response.headers["Content-Length"])
-    with _progress() as progress, part.open("ab" if start else "wb") as file:
-        task = progress.add_task(part.stem, total=total, completed=start)
-        for chunk in response.raw.stream(_CHUNK, decode_content=False):
-            file.write(chunk)
-            progress.advance(task, len(chunk))
-        file.flush()
-        os.fsync(file.fileno())
+    size = "of unknown size" if total is None else f"{total / 1e6:.1f} MB"
+    there = f", of which {start / 1e6:.1f} MB are there" if start else ""
+    _log.info("downloads %s (%s%s) from %s into %s", part.stem, size, there, response.url, part.parent)
+    try:
+        with _progress() as progress, part.open("ab" if start else "wb") as file:
+            task = progress.add_task(part.stem, total=total, completed=start)
+            for chunk in response.raw.stream(_CHUNK, decode_content=False):
+                file.write(chunk)
+                progress.advance(task, len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+    except (KeyboardInterrupt, SystemExit):
+        _log.warning("the download is interrupted; what has come of it is kept as %s", part)
+        raise
 
 
 def _progress() -> Progress:

@@ -1,10 +1,7 @@
 """`export_model`: a module becomes a file that computes the same, or there is no file."""
 
 import math
-import os
-import secrets
-from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -17,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from app.checkpoints.manifest import Entry, manifest_of
 from app.checkpoints.manifest import written as as_manifest
+from app.data_formats.whole_file import partial_file
 from app.export.contents import EXPORT, written
 from app.export.exported_model import model_of
 from app.export.formats import INPUT, ExportError, serialized, traced
@@ -165,22 +163,9 @@ def _write(file: Path, content: bytes, *, step: int, epoch: int) -> None:
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         manifest = Path(manifest_of(str(file)))
-        with _partial(manifest, as_manifest((entry,), file.name).encode()) as small, _partial(file, content) as large:
+        listed = as_manifest((entry,), file.name).encode()
+        with partial_file(manifest, listed) as small, partial_file(file, content) as large:
             small.replace(manifest)
             large.replace(file)
     except OSError as error:
         raise AppError(f"{file}: could not be written: {error.strerror or error}") from error
-
-
-@contextmanager
-def _partial(file: Path, content: bytes) -> Iterator[Path]:
-    """A file with the content, under another name until the caller puts it in its place."""
-    partial = file.with_name(f".{file.name}.{secrets.token_hex(4)}.partial")
-    try:
-        with partial.open("xb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        yield partial
-    finally:
-        partial.unlink(missing_ok=True)

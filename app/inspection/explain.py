@@ -59,6 +59,12 @@ def answer(words: Sequence[str]) -> str:
     return "\n".join(lines).replace("`", "").rstrip()
 
 
+def explained_fields(part: str) -> str:
+    """What `app explain` says of each field of a part of a run, such as `export`."""
+    fields = field_types(field_types(RunConfig)[part])
+    return "\n".join(line for name in fields for line in _path(f"{part}.{name}")).replace("`", "").rstrip()
+
+
 def _run() -> Iterator[str]:
     yield "A run is made of these; app explain <name> says more of each."
     yield ""

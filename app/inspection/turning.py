@@ -254,9 +254,9 @@ class _Gathering:
         return min(self._options_of(value, group), key=changed)
 
     def _options_of(self, value: object, group: Group) -> list[Option]:
-        """The options that a part may be of; tasks share schemas, and those of other tasks come last."""
+        """The options that a part may be of: tasks share schemas, but may not choose each other's options."""
         of_schema = [option for option in options[group.name].values() if option.schema is type(value)]
-        return sorted(of_schema, key=lambda option: not option.serves(self._target.task.name))
+        return [option for option in of_schema if option.serves(self._target.task.name)] or of_schema
 
     def _fresh(self, option: Option) -> Any:
         """The part that choosing an option gives in the target; `_UNKNOWN` for one that needs values first."""

@@ -3,8 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+import numpy as np
 import torch
 from lightning import Trainer
+from numpy.typing import NDArray
 from torch import Tensor
 
 from app.schemas.task import TaskKind
@@ -15,12 +17,31 @@ CLASS: Final = "class"
 LABEL: Final = "label"
 """What that class is called, where the task knows."""
 
+BOXES: Final = "detected_boxes"
+BOX_CLASSES: Final = "detected_labels"
+"""The class of what is in each box; -1 for a row that holds none."""
+
+BOX_NAMES: Final = "detected_names"
+"""What that is called, where the task knows; an empty text for a row that holds none."""
+
 
 def ids_of(trainer: Trainer, dataloader_idx: int) -> Sequence[str] | None:
     """What the samples of a dataset are called, None where it does not say."""
     loaders = trainer.predict_dataloaders
     loader = loaders[dataloader_idx] if isinstance(loaders, list) else loaders
     return getattr(getattr(loader, "dataset", None), "ids", None)
+
+
+def named(outputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, NDArray[np.str_]]:
+    """What the classes of whole samples, and of boxes, are called; nothing where they have no `names`."""
+    numbers = {LABEL: outputs.get(CLASS), BOX_NAMES: outputs.get(BOX_CLASSES)}
+    dimensions = {LABEL: 1, BOX_NAMES: 2}
+    by_number = np.asarray([*names, ""], dtype=str)  # of which -1 is the last
+    return {
+        name: by_number[classes.cpu().long().numpy()]
+        for name, classes in numbers.items()
+        if names and isinstance(classes, Tensor) and classes.ndim == dimensions[name]
+    }
 
 
 def decided(outputs: Mapping[str, Any], kind: TaskKind) -> Tensor | None:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.builders.run import Run
-from app.prediction.decisions import CLASS, LABEL, decided, ids_of
+from app.prediction.decisions import CLASS, decided, ids_of, named
 from app.prediction.files import ArraysFile, CsvFile, ParquetFile, PredictionFile
 from app.prediction.picture import PredictionPicture
 from app.schemas.predictions import PredictionsConfig
@@ -57,7 +57,8 @@ def write_predictions(
     # Known once the data is there, or the checkpoint has said what was learnt from it.
     class_names = getattr(datamodule, "class_names", tuple)
     writer = PredictionWriter(folder, config, kind=kind, dataset_names=dataset_names, class_names=class_names)
-    picture = PredictionPicture(folder / f"{config.file}.png", config.num_pictured, kind=kind)
+    drawn = folder / f"{config.file}.png"
+    picture = PredictionPicture(drawn, config.num_pictured, kind=kind, class_names=class_names)
     callbacks: list[Callback] = run.trainer.callbacks  # type: ignore[attr-defined]  # set by a connector
     callbacks += [writer, picture]
     samples: dict[str, Any] = (
@@ -77,9 +78,9 @@ class PredictionWriter(Callback):
     """Writes each batch of predictions as it is made, so that memory holds one batch at a time.
 
     The columns are `index`, the sample's place in its dataset (after the `dataset`, if there are several); its `id`, if
-    the dataset names its samples; `class`, and its `label` if the task names its classes; and the outputs: `name` where
-    a sample has one value, `name_0`, `name_1`, … where it has several. Outputs of more dimensions go into the `.npz`
-    file, as arrays.
+    the dataset names its samples; `class`, and its `label` if the task names its classes (for boxes `detected_names`);
+    and the outputs: `name` where a sample has one value, `name_0`, `name_1`, … where it has several. Outputs of more
+    dimensions go into the `.npz` file, as arrays.
 
     For `class` see `app.prediction.decisions.decided`.
     """
@@ -161,15 +162,10 @@ class PredictionWriter(Callback):
         self._used[file] = None
         file.write(columns)
 
-    def _labels(self, classes: Tensor) -> dict[str, list[str]]:
-        """What the classes of whole samples are called."""
-        names = self.class_names() if classes.ndim == 1 else ()
-        return {LABEL: [names[number] for number in classes.tolist()]} if names else {}
-
     def _chosen(self, outputs: Mapping[str, Tensor | Sequence[Any]]) -> dict[str, NDArray[Any]]:
-        available = dict(outputs)
-        if (chosen_class := decided(outputs, self.kind)) is not None:
-            available = {CLASS: chosen_class, **self._labels(chosen_class), **available}
+        chosen_class = decided(outputs, self.kind)
+        called = named({**outputs, CLASS: chosen_class}, self.class_names())
+        available: dict[str, Any] = {**({} if chosen_class is None else {CLASS: chosen_class}), **called, **outputs}
         if self.config.outputs is None:
             names = [name for name in available if not _said_in_probabilities(name, available)]
         else:
@@ -203,6 +199,8 @@ def _named(outputs: object) -> Mapping[str, Tensor | Sequence[Any]]:
 
 def _array(name: str, value: object) -> NDArray[Any]:
     """An output as NumPy keeps it."""
+    if isinstance(value, np.ndarray):
+        return value
     if isinstance(value, Tensor):
         if value.ndim == 0:
             raise AppError(f"predict_step must put out one row for each sample, but '{name}' is a single number")

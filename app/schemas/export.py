@@ -1,12 +1,13 @@
 """What `app export` and its callback write: a trained model in a form that runs without this project."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import field
 from importlib.util import find_spec
 from typing import Final, Literal
 
 from app.schemas.constraints import FileName, NonNegativeFloat
 from app.schemas.problems import missing_extra
+from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
 
 ExportFormat = Literal["onnx", "torch_export"]
@@ -42,10 +43,25 @@ class ExportConfig:
     tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
     """How far it may be off from torch on real batches; beyond that there is no file."""
 
+    @rule("file")
+    def file_has_no_ending(self) -> Iterator[Finding]:
+        """The format says what the file ends in."""
+        if fault := ending_fault(self.file, "export"):
+            yield "file", fault
+
 
 def format_of(path: str) -> ExportFormat | None:
     """The format that a file's ending says; None for any other file."""
     return next((name for name, ending in ENDINGS.items() if path.lower().endswith(ending)), None)
+
+
+def ending_fault(file: str, where: str) -> str | None:
+    """What is wrong with a file's name that ends as a format's files do; `where` its fields stand in a config."""
+    name = format_of(file)
+    if name is None:
+        return None
+    bare = file[: -len(ENDINGS[name])] or "model"
+    return f"expected a name without its ending, found {file!r}; type {where}.file={bare} {where}.format={name}"
 
 
 def missing_packages(name: ExportFormat | None) -> str | None:

@@ -1,8 +1,9 @@
 """What pydantic finds wrong with a schema's fields, in the gate's words: what was found, what would be right."""
 
 import dataclasses
+import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, cast, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -86,9 +87,17 @@ def _mismatch(annotation: Any, value: object) -> str:
             return f"{message}; write {'true' if value.casefold() in ('on', 'yes') else 'false'}"
         if admits(annotation, int, float) and _is_number(value):
             return f"{message}, a text; write it as a number, without quotes"
+        if any(_lists_texts(member) for member in alternatives(annotation)) and re.fullmatch(r"[\w./-]+", value):
+            return f"{message}; write it in brackets: [{value}]"
         choices = [choice for choice in literals(annotation) if isinstance(choice, str)]
         return message + did_you_mean(value, choices)
     return message
+
+
+def _lists_texts(annotation: Any) -> bool:
+    """Whether a type is a list of texts, of any length."""
+    arguments = get_args(annotation)
+    return get_origin(annotation) is tuple and arguments[-1] is Ellipsis and admits(arguments[0], str)
 
 
 def _is_number(text: str) -> bool:

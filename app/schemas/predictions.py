@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 from annotated_types import MinLen
 
-from app.schemas.codes import Code
 from app.schemas.constraints import FileName, NonEmptyText, NonNegativeInt
 from app.schemas.problems import missing_extra, one_of
 from app.schemas.rules import Finding, rule
@@ -18,8 +17,8 @@ from app.schemas.schema import schema
 class PredictionsConfig:
     """The file of predictions in the run directory: a row for each sample, in the order that they are read in."""
 
-    inputs: tuple[NonEmptyText, ...] = ()
-    """Files to predict instead of the task's predict split, or folders of them; none for the predict split."""
+    inputs: Annotated[tuple[NonEmptyText, ...], MinLen(1)] | None = None
+    """Files to predict instead of the task's predict split, or folders of them; null for the predict split."""
 
     format: Literal["csv", "parquet", "npz"] = "csv"
     """Kind of file; outputs of more than two dimensions, such as masks, go into an `.npz` file beside it."""
@@ -36,9 +35,10 @@ class PredictionsConfig:
     @rule("inputs")
     def inputs_are_there(self) -> Iterator[Finding]:
         """Found out before the weights are read."""
-        for place, name in enumerate(self.inputs):
+        for place, name in enumerate(self.inputs or ()):
             if not Path(name).exists():
-                yield ("inputs", place), f"there is no file or folder {name!r}"
+                instead = "; a folder stands for all files in it that the task can read" if "*" in name else ""
+                yield ("inputs", place), f"there is no file or folder {name!r}{instead}"
 
     @rule("outputs")
     def outputs_are_named_once(self) -> Iterator[Finding]:
@@ -47,15 +47,14 @@ class PredictionsConfig:
             if self.outputs is not None and name in self.outputs[:place]:
                 yield ("outputs", place), f"names {name} twice"
 
-    @rule("format", code=Code.ENVIRONMENT)
-    def package_is_installed(self) -> Iterator[Finding]:
-        """Predictions that cannot be written must not be made."""
-        if self.format == "parquet" and find_spec("pyarrow") is None:
-            yield "format", missing_extra("PyArrow", "parquet")
+    def missing_package(self) -> str | None:
+        """What to install before predictions can be written in this format; None when all is there."""
+        missing = self.format == "parquet" and find_spec("pyarrow") is None
+        return missing_extra("PyArrow", "parquet") if missing else None
 
     def input_files(self, endings: tuple[str, ...]) -> list[Path]:
         """The files that `inputs` names; of a folder those with one of the endings, by name."""
-        found = [Path(name) for name in self.inputs]
+        found = [Path(name) for name in self.inputs or ()]
         return [file for path in found for file in (_files_in(path, endings) if path.is_dir() else [path])]
 
     def unread_inputs(self, endings: tuple[str, ...]) -> Iterator[Finding]:
@@ -63,12 +62,21 @@ class PredictionsConfig:
         if self.inputs and not endings:
             yield "inputs", "this task reads no files; leave it out to predict the task's predict split"
             return
-        for place, name in enumerate(self.inputs):
+        named: dict[Path, str] = {}
+        for place, name in enumerate(self.inputs or ()):
             path = Path(name)
-            if path.is_dir() and not _files_in(path, endings):
+            files = _files_in(path, endings) if path.is_dir() else [path]
+            if path.is_dir() and not files:
                 yield ("inputs", place), f"there is no file that ends in {one_of(endings)} in {name!r}"
             elif path.is_file() and not path.name.lower().endswith(endings):
                 yield ("inputs", place), f"expected a file that ends in {one_of(endings)}, found {name!r}"
+            elif empty := next((file for file in files if file.is_file() and not file.stat().st_size), None):
+                yield ("inputs", place), f"there is nothing in the file {str(empty)!r}: it has no bytes"
+            elif again := next((file for file in files if file.absolute() in named), None):
+                first = named[again.absolute()]
+                message = f"expected each file once, found {str(again)!r} again, which is named by {first!r} before"
+                yield ("inputs", place), message
+            named |= {file.absolute(): name for file in files}
 
 
 def _files_in(folder: Path, endings: tuple[str, ...]) -> list[Path]:

@@ -207,6 +207,40 @@ def test_of_two_processes_one_downloads(server: FileServer, tmp_path: Path) -> N
     assert server.requests == WHOLE
 
 
+def test_it_says_which_file_comes_from_where_and_goes_where(
+    server: FileServer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "app")
+    address = server.serve("data.gz", CONTENT * 100, "cut off")
+
+    fetch(config(address, content=CONTENT * 100), tmp_path, SETTING, patience=HASTE)
+
+    assert caplog.messages == [
+        f"downloads local.gz (1.0 MB) from {address} into {tmp_path}",
+        f"downloads local.gz (1.0 MB, of which 0.5 MB are there) from {address} into {tmp_path}",
+    ]
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, SystemExit(143)])
+def test_an_interrupted_download_says_that_its_part_is_kept(
+    stop: type[BaseException] | BaseException,
+    server: FileServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise stop
+
+    monkeypatch.setattr("rich.progress.Progress.advance", interrupted)
+    with pytest.raises((KeyboardInterrupt, SystemExit)):
+        fetch(config(server.serve("data.gz", CONTENT)), tmp_path, SETTING)
+
+    part = tmp_path / "local.gz.part"
+    assert part.read_bytes() == CONTENT
+    assert caplog.messages[-1] == f"the download is interrupted; what has come of it is kept as {part}"
+
+
 def test_the_bar_is_for_terminals_alone(
     server: FileServer, tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from lightning import LightningModule, Trainer
+from lightning import LightningModule
+from matplotlib.text import Text
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
@@ -15,6 +16,7 @@ from torch.utils.data import DataLoader
 from app.prediction.picture import PredictionPicture
 from app.schemas.task import TaskKind
 from app.tasks.shared.datasets import InMemoryDataset, collate
+from tests.tasks.contracts import quiet_trainer
 
 pytestmark = [
     pytest.mark.filterwarnings(r"ignore:.isinstance\(treespec, LeafSpec\).:FutureWarning"),
@@ -43,17 +45,11 @@ def pictured(
     num_pictured: int = 4,
     kind: TaskKind = "multiclass",
     ids: list[str] | None = None,
+    class_names: tuple[str, ...] = (),
 ) -> list[Path]:
-    picture = PredictionPicture(folder / "out" / "predictions.png", num_pictured, kind=kind)
-    trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-        callbacks=[picture],
-    )
+    drawn = folder / "out" / "predictions.png"
+    picture = PredictionPicture(drawn, num_pictured, kind=kind, class_names=lambda: class_names)
+    trainer = quiet_trainer(folder, callbacks=[picture])
     dataset = InMemoryDataset(images, torch.zeros(len(images)), ids=ids)
     trainer.predict(Saying(said), DataLoader(dataset, 2, collate_fn=collate))
     return picture.finish()
@@ -104,6 +100,53 @@ def test_boxes_are_drawn_and_rows_that_hold_none_are_not(tmp_path: Path) -> None
     }
 
     assert is_coloured(pixels(pictured(tmp_path, GREY, found, kind="detection")[0]))
+
+
+@pytest.fixture
+def texts(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """What is written into pictures, as they are drawn."""
+    written: set[str] = set()
+    draw = Text.draw
+
+    def noting(text: Text, *rest: Any) -> None:
+        written.add(text.get_text())
+        draw(text, *rest)
+
+    monkeypatch.setattr(Text, "draw", noting)
+    return written
+
+
+DOG_IN_THE_SKY = torch.nn.functional.one_hot(torch.eye(8, dtype=torch.int64) * 2, 3).permute(2, 0, 1).expand(5, 3, 8, 8)
+ONE_BOX = {
+    "detected_boxes": torch.tensor([[[1.0, 1.0, 5.0, 6.0]]]).expand(5, 1, 4),
+    "detected_labels": torch.tensor([[1]]).expand(5, 1),
+}
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "expected"),
+    [
+        ({"probabilities": torch.eye(5)[[1, 2, 2, 2, 2]]}, "multiclass", {"0: cat 100%", "1: dog 100%"}),
+        ({"logits": DOG_IN_THE_SKY.float()}, "multiclass", {"0", "1", "dog"}),
+        (ONE_BOX, "detection", {"0", "1", "cat"}),
+    ],
+)
+def test_classes_are_called_by_their_names_where_they_have_some(
+    said: dict[str, Tensor], kind: TaskKind, expected: set[str], texts: set[str], tmp_path: Path
+) -> None:
+    names = ("sky", "cat", "dog", "cow", "pig")
+    pictured(tmp_path, GREY, said, kind=kind, num_pictured=2, class_names=names)
+
+    assert texts - {""} == expected
+
+
+def test_a_picture_that_cannot_be_put_in_its_place_leaves_nothing(tmp_path: Path) -> None:
+    (tmp_path / "out" / "predictions.png").mkdir(parents=True)
+
+    with pytest.raises(OSError, match="Is a directory"):
+        pictured(tmp_path, GREY, {"probabilities": torch.eye(5)})
+
+    assert [file.name for file in (tmp_path / "out").iterdir()] == ["predictions.png"]
 
 
 @pytest.mark.parametrize("images", [torch.rand(5, 3, 8, 8) * 4 - 2, torch.rand(5, 3, 8, 8)])

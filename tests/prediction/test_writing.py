@@ -18,6 +18,7 @@ from app.prediction.writing import PredictionWriter, write_predictions
 from app.schemas.predictions import PredictionsConfig
 from app.schemas.problems import AppError, ConfigError
 from app.schemas.task import TaskKind
+from tests.tasks.contracts import quiet_trainer
 
 Step = Callable[[Tensor], Any]
 LOGITS = torch.randn(10, 3, generator=torch.Generator().manual_seed(0))
@@ -52,17 +53,12 @@ def predicted(
     kind: TaskKind = "multiclass",
     loaders: int = 1,
     dataset_names: tuple[str, ...] = (),
+    class_names: tuple[str, ...] = (),
     **config: Any,
 ) -> dict[str, Any]:
-    trainer = Trainer(
-        accelerator="cpu",
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        default_root_dir=folder,
-    )
+    trainer = quiet_trainer(folder)
     run = Run(trainer=trainer, module=Predicting(step), datamodule=Rows(loaders))
+    vars(run.datamodule)["class_names"] = lambda: class_names
     return write_predictions(run, PredictionsConfig(**config), kind=kind, folder=folder, dataset_names=dataset_names)
 
 
@@ -102,8 +98,10 @@ def test_parquet_keeps_the_types(tmp_path: Path) -> None:
 def test_parquet_without_its_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     real = importlib.util.find_spec
     monkeypatch.setattr("app.schemas.predictions.find_spec", lambda name: None if name == "pyarrow" else real(name))
-    with pytest.raises(ConfigError, match=r"PyArrow is not installed; type: pip install '.*\[parquet\]'"):
-        PredictionsConfig(format="parquet")
+    assert (
+        PredictionsConfig(format="parquet").missing_package()
+        == "PyArrow is not installed; type: pip install 'typed-lightning-app[parquet]'"
+    )
 
 
 def test_csv_needs_no_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,6 +114,18 @@ def test_csv_needs_no_pyarrow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(builtins, "__import__", without)
     predicted(tmp_path)
     assert (tmp_path / "predictions.csv").exists()
+
+
+def test_boxes_have_the_names_of_what_is_in_them(tmp_path: Path) -> None:
+    def step(logits: Tensor) -> dict[str, Tensor]:
+        return {"detected_labels": torch.tensor([[1, 0, -1]]).expand(len(logits), 3)}
+
+    predicted(tmp_path, step, "detection", class_names=("car", "bottle"))
+
+    row = rows(tmp_path / "predictions.csv")[0]
+    assert [row[f"detected_names_{place}"] for place in range(3)] == ["bottle", "car", ""]
+    predicted(tmp_path / "nameless", step, "detection")
+    assert not [name for name in rows(tmp_path / "nameless" / "predictions.csv")[0] if "names" in name]
 
 
 def test_dense_outputs_go_into_arrays_beside_the_table(tmp_path: Path) -> None:

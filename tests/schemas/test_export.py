@@ -1,4 +1,5 @@
 import importlib.util
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,7 +26,11 @@ def test_the_callback_names_the_extra_before_anything_starts() -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(["callbacks=[checkpoint,export]"])
     (problem,) = caught.value.problems
-    assert (problem.path, problem.message, problem.code) == ("callbacks.export.format", MISSING, Code.ENVIRONMENT)
+    assert (problem.path, problem.message, problem.code) == (
+        "callbacks.export.format",
+        f"{MISSING}; torch_export needs no package",
+        Code.ENVIRONMENT,
+    )
 
 
 @pytest.mark.usefixtures("without")
@@ -38,11 +43,17 @@ def test_the_command_names_the_extra_and_what_needs_none() -> None:
 
 
 @pytest.mark.usefixtures("without")
-def test_an_onnx_model_names_the_extra_before_it_is_read() -> None:
-    with pytest.raises(ConfigError) as caught:
-        load_config(["model=nowhere.onnx"])
-    (problem,) = caught.value.problems
-    assert (problem.path, problem.message) == ("model", f"nowhere.onnx: {MISSING}")
+def test_an_onnx_model_names_the_extra_if_it_is_there_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("there.onnx").write_bytes(b"anything")
+    messages = {}
+    for model in ("nowhere.onnx", "there.onnx"):
+        with pytest.raises(ConfigError) as caught:
+            load_config([f"model={model}"])
+        (problem,) = caught.value.problems
+        messages[model] = problem.message
+    assert messages["there.onnx"] == f"there.onnx: {MISSING}"
+    assert "no such file" in messages["nowhere.onnx"]
 
 
 @pytest.mark.parametrize("schema", [ExportConfig, ExportBestConfig])
@@ -50,6 +61,19 @@ def test_an_onnx_model_names_the_extra_before_it_is_read() -> None:
 def test_a_file_s_name_does_not_lead_out_of_the_run_directory(schema: type[ExportConfig], name: str) -> None:
     with pytest.raises(ConfigError, match="file: expected a file's name without folders"):
         schema(file=name)
+
+
+@pytest.mark.parametrize(
+    ("schema", "where"), [(ExportConfig, "export"), (ExportBestConfig, "callbacks.export")], ids=["command", "callback"]
+)
+def test_a_file_s_name_has_no_ending_of_a_format(schema: type[ExportConfig], where: str) -> None:
+    for file, name, bare in (("m.pt2", "torch_export", "m"), ("M.ONNX", "onnx", "M"), (".onnx", "onnx", "model")):
+        with pytest.raises(ConfigError) as caught:
+            schema(file=file)
+        (problem,) = caught.value.problems
+        typed = f"type {where}.file={bare} {where}.format={name}"
+        assert problem.message == f"expected a name without its ending, found {file!r}; {typed}"
+    assert schema(file="model.v2").file == "model.v2"
 
 
 @pytest.mark.parametrize("wrong", [{"absolute": -1.0}, {"relative": float("nan")}])
