@@ -17,8 +17,9 @@ from app.composing.overrides import Override, read_overrides
 from app.composing.stored_config import stored_config
 from app.schemas.codes import Code
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
-from app.schemas.registry import groups
+from app.schemas.registry import groups, option_at, options
 from app.schemas.run import RunConfig
+from app.schemas.task_fit import OF_A_TASK, of_another_task
 from app.schemas.validation import Sources, inspect
 from app.tasks import import_task_configs
 
@@ -88,8 +89,13 @@ def compose(
         sources.start_from(stored.path)
     tree = compose_tree(read, experiments, base if stored is None else stored.tree, problems)
     if tree is not None:
-        config, found = inspect(tree, RunConfig, sources, interpolated=True)
-        problems += found
+        foreign = list(_parts_of_another_task(tree, _chosen(read, experiments), sources))
+        # What would follow from these goes away with them. The losses are the module's own at first.
+        refused: list[Path] = [(problem.path,) for problem in foreign]
+        refused += [("joint_loss", "losses")] if ("module",) in refused else []
+        refused += _unread(problems)
+        config, found = inspect(tree, RunConfig, sources, interpolated=True, refused=refused)
+        problems += [*foreign, *found]
         if stored is not None and config is not None and not problems:
             problems += stored.changed_in_vain(config, sources)
     if problems or config is None or tree is None:
@@ -147,12 +153,8 @@ def compose_tree(
     Values are put in here: OmegaConf would stop at the first that does not fit, and let a part that a scalar was
     written over vanish without a word.
     """
-    chosen: dict[str, object] = {}
-    for experiment in experiments:
-        chosen.update({"task": experiment.task, **experiment.choices})
-    typed = {override.key: override.value for override in overrides if override.kind == "choice"}
-    none_chosen = {group for group, value in typed.items() if value is None}
-    chosen.update(typed)
+    chosen = _chosen(overrides, experiments)
+    none_chosen = {override.key for override in overrides if override.kind == "choice" and chosen[override.key] is None}
     if settings := [override for override in overrides if override.kind == "hydra"]:
         from app.composing.with_hydra import check_settings  # only Hydra knows what may be set of it
 
@@ -177,6 +179,14 @@ def compose_tree(
         if override.kind == "value" and not taken_away(override.path, overrides[place:]):
             problems += _put(tree, override.path, override.value, override.typed)
     return tree
+
+
+def _chosen(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> dict[str, object]:
+    """The options that are chosen, by group: what is typed goes before what an experiment chooses."""
+    chosen: dict[str, object] = {}
+    for experiment in experiments:
+        chosen.update({"task": experiment.task, **experiment.choices})
+    return {**chosen, **{override.key: override.value for override in overrides if override.kind == "choice"}}
 
 
 def taken_away(path: Path, following: Sequence[Override]) -> bool:
@@ -254,6 +264,15 @@ def _sources(overrides: Sequence[Override], experiments: Sequence[Experiment]) -
     )
 
 
+def _unread(problems: Sequence[Problem]) -> Iterator[Path]:
+    """Where values were to go that cannot be read: that they are missing there is nobody's mistake."""
+    for problem in problems:
+        key, equals, _ = (problem.source or "").partition("=")
+        parts = key.lstrip("+").split(".")
+        if problem.code is Code.OVERRIDE and not problem.path and equals and all(map(str.isidentifier, parts)):
+            yield tuple(parts)
+
+
 def _of_another_task(overrides: Sequence[Override], experiments: Sequence[Experiment]) -> Iterator[Problem]:
     """A run has one experiment at most, and belongs to its task."""
     names = [experiment.name for experiment in experiments]
@@ -264,6 +283,23 @@ def _of_another_task(overrides: Sequence[Override], experiments: Sequence[Experi
         if override.path == ("task",) and experiments and override.value != (task := experiments[0].task):
             message = f"expected '{task}', the task of experiment {names[0]}, found '{override.value}'"
             yield Problem(path="task", message=message, source=override.typed)
+
+
+def _parts_of_another_task(
+    tree: Mapping[str, Any], chosen: Mapping[str, object], sources: Sources
+) -> Iterator[Problem]:
+    """The parts whose option is of another task than the config's.
+
+    Tasks share schemas, so once a part is checked, whose option it was can no longer be told.
+    """
+    task = tree["task"].get("name")
+    for part in OF_A_TASK:
+        node = tree[part]
+        name = node["id"] if "id" in node else chosen.get(part)
+        option = options[part].get(str(name)) or option_at(node.get("_target_"))
+        if isinstance(task, str) and task in options["task"] and (message := of_another_task(part, option, task)):
+            source = sources.of((part,)) or sources.of(("task",))
+            yield Problem(path=part, message=message, source=source, code=Code.CONFLICT)
 
 
 def _sharing_a_process(jobs: Sequence[Composed]) -> Iterator[Problem]:

@@ -1,6 +1,7 @@
 """Configs typed, written and made in Python are equal, everything wrong is reported, and nothing heavy is imported."""
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.schemas.schedulers import CosineAnnealingLRSpec
 from app.schemas.seed import SeedParams
 from app.schemas.trainer import TrainerConfig
 from app.tasks.digits.config import CNNConfig, CNNModuleConfig, DigitsTaskConfig
+from app.tasks.tabular.config import TabularTaskConfig
 from tests.gate.conftest import Write, experiment, folder
 
 __all__ = ["experiment", "folder"]
@@ -109,6 +111,48 @@ def test_the_chosen_option_keeps_its_type(name: str) -> None:
 @pytest.mark.parametrize("none", ["scheduler_spec=null", "scheduler_spec=[]"])
 def test_an_optional_part_is_left_out_again(none: str) -> None:
     assert load_config(["scheduler_spec=step", none]).scheduler_spec is None
+
+
+DIGITS = {"digits/cnn", "digits/default", "mlp", "parts"}
+DETECTION = {"detection/default", "detection/resnet", "mlp", "parts"}
+
+
+@pytest.mark.parametrize(
+    ("task", "choice", "of_another", "fitting"),
+    [
+        ("tabular", "module=segmentation/default", "segmentation", {"mlp", "parts", "tabular/default"}),
+        ("digits", "module=detection/default", "detection", DIGITS),
+        ("digits", "module=multi_head/default", "multi_head", DIGITS),
+        ("digits", "datamodule=retrieval/default", "retrieval", {"digits/default"}),
+        ("detection", "module=segmentation/default", "segmentation", DETECTION),
+        ("detection", "module=digits/default", "digits", DETECTION),
+        # of the same schema as options that fit
+        ("digits", "module=tabular/default", "tabular", DIGITS),
+        ("digits", "module={id: tabular/default}", "tabular", DIGITS),
+        ("mnist", "module=cifar10/resnet", "cifar10", {"mlp", "parts", "mnist/default", "mnist/cnn"}),
+    ],
+)
+def test_an_option_of_another_task_is_one_problem(task: str, choice: str, of_another: str, fitting: set[str]) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config([f"task={task}", choice, "optimizer_spec.lr=-1"])
+
+    first, other = caught.value.problems
+    assert (first.path, first.source) == (choice.partition("=")[0], choice)
+    found, expected = first.message.split("; expected ")
+    assert found == f"is of task {of_another}, but the task is {task}"
+    assert {*re.findall("'(.*?)'", expected)} == fitting
+    assert other.path == "optimizer_spec.lr"
+
+
+def test_a_part_of_another_task_made_in_python_is_one_problem() -> None:
+    with pytest.raises(ConfigError) as caught:
+        RunConfig(task=TabularTaskConfig(), module=CNNModuleConfig())
+
+    [problem] = caught.value.problems
+    assert (problem.path, problem.message.partition(";")[0]) == (
+        "RunConfig.module",
+        "is of task digits, but the task is tabular",
+    )
 
 
 def test_the_last_of_two_choices_counts() -> None:

@@ -95,7 +95,7 @@ def _read(text: str, *, sweep: bool) -> Override | Problem:
             source=shown,
             code=Code.OVERRIDE,
         )
-    parsed = _parse(text)
+    parsed = _parse(text, shown)
     if isinstance(parsed, str):
         return Problem(path="", message=parsed, source=shown, code=Code.OVERRIDE)
     key = parsed.key
@@ -163,12 +163,12 @@ def _secret_paths(group: str) -> tuple[str, ...]:
     )
 
 
-def _parse(text: str) -> Parsed | str:
-    """The text as it is read, or what is wrong with it."""
+def _parse(text: str, shown: str) -> Parsed | str:
+    """The text as it is read, or what is wrong with it; `shown` differs from it where it is secret."""
     try:
         return parse(text)
     except GrammarError as error:
-        key, equals, _ = text.partition("=")
+        key, equals, value = text.partition("=")
         if not equals:
             return "expected key=value"
         if _POSITION.search(key):
@@ -177,7 +177,8 @@ def _parse(text: str) -> Parsed | str:
         if not _KEY.fullmatch(key):
             return f"{show(key)} is no key: names joined by dots, as in optimizer_spec.lr=0.1"
         reason = str(error).partition(" expecting ")[0]  # what the grammar's rules are called helps nobody
-        return f"the value cannot be read ({reason}); put it in quotes: \"{key}='…'\""
+        example = value if shown == text and re.fullmatch(r"[\w~./-]{1,80}", value) else "…"
+        return f"the value cannot be read ({reason}); put it in quotes: \"{key}='{example}'\""
 
 
 def _judge(override: Parsed, *, sweep: bool) -> str | None:

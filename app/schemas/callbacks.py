@@ -25,13 +25,14 @@ from app.schemas.constraints import (
     PositiveInt,
     Probability,
 )
-from app.schemas.export import ExportFormat, ToleranceConfig, missing_packages
+from app.schemas.export import ExportFormat, ToleranceConfig, ending_fault, missing_packages
 from app.schemas.model_paths import nested
 from app.schemas.phases import Mode
 from app.schemas.problems import did_you_mean, show
 from app.schemas.registry import group, register
 from app.schemas.rules import Finding, remark, rule
 from app.schemas.schema import schema
+from app.schemas.user_paths import UserPath
 
 _TASK_METRIC = {"monitor": "${task.monitor}", "mode": "${task.mode}"}
 _PROTOCOLS: Final[Mapping[str, str | None]] = {
@@ -80,7 +81,7 @@ class CheckpointConfig(CallbackConfig):
     save_last: bool | Literal["link"] = True
     """Also write `last.ckpt`, from which an interrupted run resumes; `link` saves the disk space by a symbolic link."""
 
-    dirpath: NonEmptyText | None = None
+    dirpath: UserPath | None = None
     """Folder for the files, below the run directory unless absolute; null is `checkpoints`."""
 
     filename: NonEmptyText = "epoch_{epoch:03d}"
@@ -580,7 +581,7 @@ class SpikeDetectionConfig(CallbackConfig):
     rtol: NonNegativeFloat | None = 2.0
     """Distance from the mean that is a jump, as a multiple of the mean; null looks at `atol` alone."""
 
-    exclude_batches_path: NonEmptyText | None = None
+    exclude_batches_path: UserPath | None = None
     """File that lists the batches, below the run directory unless absolute; null is `skip_batches.json`."""
 
     finite_only: bool = True
@@ -747,10 +748,15 @@ class ExportBestConfig(CallbackConfig):
     tolerance: ToleranceConfig = field(default_factory=ToleranceConfig)
     """How far it may be off from torch on batches of the val split; beyond that there is no file."""
 
+    @rule("file")
+    def _file_has_no_ending(self) -> Iterator[Finding]:
+        if fault := ending_fault(self.file, "callbacks.export"):
+            yield "file", fault
+
     @rule("format", code=Code.ENVIRONMENT)
     def _packages_are_installed(self) -> Iterator[Finding]:
         if missing := missing_packages(self.format):
-            yield "format", missing
+            yield "format", f"{missing}; torch_export needs no package"
 
 
 OWN_DEFAULTS: Final[Mapping[type, Mapping[str, str]]] = {

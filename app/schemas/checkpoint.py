@@ -10,6 +10,7 @@ from app.schemas.model_paths import bare, is_within
 from app.schemas.problems import Path
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
+from app.schemas.user_paths import UserPath
 
 FIELD: Final = "load_checkpoint"
 """Where the config stands in a run's."""
@@ -23,10 +24,10 @@ class LoadCheckpointConfig:
     `head.linear.weight` one parameter. A file may hold the whole model, or only the part it is given for.
     """
 
-    base_ckpt_path: NonEmptyText | None = None
+    base_ckpt_path: UserPath | None = None
     """File or address of the weights that all parts start from; null where each part has a file of its own."""
 
-    overridden_name2ckpt_path: dict[str, NonEmptyText] = field(default_factory=dict)
+    overridden_name2ckpt_path: dict[str, UserPath] = field(default_factory=dict)
     """Files for single parts, by name; a name deeper in the model goes before the ones around it."""
 
     exclude_keys: tuple[NonEmptyText, ...] = ()

@@ -14,15 +14,16 @@ Finding = tuple[str | Path, str]
 Rule = TypeVar("Rule", bound=Callable[[Any], Iterator[Finding]])
 
 
-def rule(*reads: str, code: Code = Code.CONFLICT) -> Callable[[Rule], Rule]:
+def rule(*reads: str, code: Code = Code.CONFLICT, settles: bool = False) -> Callable[[Rule], Rule]:
     """Mark a method that yields a `Finding` for everything wrong between the fields it reads.
 
     `reads` are dotted paths below the schema. A rule is passed over while one of them is itself wrong: judging a
-    value that the user has to change anyway would only add noise.
+    value that the user has to change anyway would only add noise. So would the rules after one that `settles` matters:
+    what it finds wrong counts as wrong for them.
     """
 
     def mark(method: Rule) -> Rule:
-        vars(method).update(reads=tuple(tuple(path.split(".")) for path in reads), code=code)
+        vars(method).update(reads=tuple(tuple(path.split(".")) for path in reads), code=code, settles=settles)
         return method
 
     return mark
@@ -61,13 +62,16 @@ def remarks(config: object, path: Path = ()) -> Iterator[Fault]:
 def broken_rules(instance: Any, bad: Collection[Path] = (), *, about: str | None = None) -> Iterator[Fault]:
     """What the schema's rules find wrong; only the rules that read the field `about`, when it is given."""
     cls: type = type(instance)
+    wrong = [*bad]
     for method in _marked(cls, "reads"):
         reads: tuple[Path, ...] = method.reads
-        if any(_overlap(path, read) for path in bad for read in reads):
+        if any(_overlap(path, read) for path in wrong for read in reads):
             continue
         if about is None or any(read[0] == about for read in reads):
             for path, message in method(instance):
                 where = tuple(path.split(".")) if isinstance(path, str) else path
+                if method.settles:
+                    wrong.append(where)
                 yield Fault(where, message, reads, code=method.code)
 
 

@@ -29,7 +29,7 @@ from app.schemas.outputs import OutputMapping
 from app.schemas.phases import PHASES, Mode, log_prefix
 from app.schemas.plain import to_plain
 from app.schemas.predictions import PredictionsConfig
-from app.schemas.problems import ConfigError, Path, did_you_mean, dotted, one_of
+from app.schemas.problems import ConfigError, Path, did_you_mean, dotted
 from app.schemas.registry import Group, groups, option_of, options
 from app.schemas.resolution import resolve
 from app.schemas.rules import Finding, remark, rule
@@ -41,9 +41,10 @@ from app.schemas.schedulers import (
 from app.schemas.schema import is_schema, schema
 from app.schemas.seed import SeedParams
 from app.schemas.task import TaskConfig
-from app.schemas.task_fit import misfits, unfit_augmentations, unfit_scores
+from app.schemas.task_fit import OF_A_TASK, misfits, of_another_task, unfit_augmentations, unfit_scores
 from app.schemas.trainer import TrainerConfig
 from app.schemas.unused import num_workers, unused_by_callbacks, unused_by_scheduler, unused_loading, unused_losses
+from app.schemas.user_paths import UserPath
 from app.schemas.validation import check
 
 DEFAULT_OPTIONS: Final[Mapping[str, str | list[str] | None]] = {
@@ -146,13 +147,13 @@ class RunConfig:
     load_checkpoint: LoadCheckpointConfig | None = None
     """Weights to start from instead of the initial ones, put together from one file or several."""
 
-    resume_path: NonEmptyText | None = None
+    resume_path: UserPath | None = None
     """A checkpoint, or a run's folder, to go on from exactly where it was saved; null starts anew."""
 
-    checkpoint: NonEmptyText | None = None
+    checkpoint: UserPath | None = None
     """The checkpoint that `app test` measures and `app predict` uses; null for a run that trains its own."""
 
-    model: NonEmptyText | None = None
+    model: UserPath | None = None
     """An exported model that takes the checkpoint's place: a file that `app export` wrote, `.onnx` or `.pt2`."""
 
     find_lr: FindLRConfig = dataclasses.field(default_factory=FindLRConfig)
@@ -164,14 +165,12 @@ class RunConfig:
     export: ExportConfig = dataclasses.field(default_factory=ExportConfig)
     """What `app export` writes."""
 
-    @rule("task", "module", "datamodule")
+    @rule("task", "module", "datamodule", settles=True)
     def parts_belong_to_the_task(self) -> Iterator[Finding]:
         """A part of another task would train on other data than the test set's, or fail on its shape."""
-        for part, config in (("module", self.module), ("datamodule", self.datamodule)):
-            option = option_of(config)
-            if option is not None and not option.serves(self.task.name):
-                here = [name for name, other in options[part].items() if other.serves(self.task.name)]
-                yield part, f"is of task {option.owner}, but the task is {self.task.name}; expected {one_of(here)}"
+        for part in OF_A_TASK:
+            if message := of_another_task(part, option_of(getattr(self, part)), self.task.name):
+                yield part, message
 
     @rule("datamodule", "predictions.inputs")
     def inputs_can_be_read(self) -> Iterator[Finding]:

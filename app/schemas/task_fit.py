@@ -4,8 +4,8 @@ They would fail at the first batch, or measure something else. Of losses and met
 task's own `target` and the usual scores is judged. Whoever maps another target, or another output of the model, knows
 something of it that the task does not say.
 
-Schemas say what they take in class variables (`kinds`, `masks`, `dense`, `any_shape`), read here by name: importing the
-families of options to ask for their types would cost every start of the program.
+Schemas say what they take in class variables (`kinds`, `masks`, `dense`, `any_shape`), which are read here by name, as
+fields are: importing the families of options to ask for their types would cost every start of the program.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,12 +19,19 @@ from app.schemas.metrics.metric import MetricConfig
 from app.schemas.module import ModuleConfig
 from app.schemas.outputs import OutputMapping
 from app.schemas.problems import Path, one_of, show
+from app.schemas.registry import Option, options
 from app.schemas.rules import Finding
 from app.schemas.task import ClassKind, TaskConfig, TaskKind
+
+OF_A_TASK: Final = ("module", "datamodule")
+"""The parts of a run that have options of one task alone."""
 
 TARGET: Final = "target"
 SCORES: Final = frozenset(("logits", "probabilities", "log_probabilities", "classes"))
 """What a model says of the task's target; all of it has a place for each class."""
+
+_MOVES: Final = ("padding", "max_shift")
+"""The fields of augmentations that say by how many pixels an image is moved at most."""
 
 _USUAL_LOSSES: Final[Mapping[TaskKind, str]] = {
     "binary": "bce_with_logits or focal",
@@ -49,15 +56,31 @@ def misfits(
             yield from _of_metric(("metrics", name), metric, task, module)
 
 
+def of_another_task(part: str, option: Option | None, task: str) -> str | None:
+    """What is wrong with an option of another task: on this one's data it would fail, or say what nobody asks for."""
+    if option is None or option.serves(task):
+        return None
+    here = [name for name, other in options[part].items() if other.serves(task)]
+    return f"is of task {option.owner}, but the task is {task}; expected {one_of(here)}"
+
+
 def unfit_augmentations(task: TaskConfig, datamodule: DataModuleConfig) -> Iterator[Finding]:
-    """The augmentations that change images, where an input is none; paths are those of the run's config."""
-    if len(task.input_shape) == 3:
-        return
+    """The augmentations that change images where an input is none, and those that may move one out of sight.
+
+    Paths are those of the run's config.
+    """
+    is_image = len(task.input_shape) == 3
+    side = min(task.input_shape[1:], default=0)
     for path, augmentation in datamodule.all_augmentations():
         for place, step in _steps(augmentation):
-            if not step.any_shape:
+            where = ("datamodule", *path, *place)
+            if not is_image and not step.any_shape:
                 found = f"changes images, and an input of the task is of shape {list(task.input_shape)}"
-                yield ("datamodule", *path, *place), f"{found}; of all augmentations gaussian_noise alone changes these"
+                yield where, f"{found}; of all augmentations gaussian_noise alone changes these"
+            for name in _MOVES if is_image else ():
+                if (pixels := getattr(step, name, 0)) >= side:
+                    instead = f"expected less than {side}, the shorter side of the task's images"
+                    yield (*where, name), f"would leave nothing of an image in sight: {instead}, found {show(pixels)}"
 
 
 def unfit_scores(module: ModuleConfig, datamodule: DataModuleConfig) -> Iterator[Finding]:

@@ -1,7 +1,11 @@
 """Paths as users write them: `~` stands for a home folder."""
 
 from pathlib import Path
+from typing import Annotated
 
+from pydantic import AfterValidator
+
+from app.schemas.constraints import NonEmptyText
 from app.schemas.problems import AppError
 
 
@@ -27,3 +31,15 @@ def user_path(text: str) -> Path:
         return Path(text).expanduser()
     except RuntimeError:
         raise UnknownHomeError(text) from None
+
+
+def _with_known_home(text: str) -> str:
+    try:
+        user_path(text)
+    except UnknownHomeError as error:
+        raise ValueError(str(error)) from None
+    return text
+
+
+UserPath = Annotated[NonEmptyText, AfterValidator(_with_known_home)]
+"""A file or folder, in the words of `user_path`; whether it is there is for who opens it to say."""

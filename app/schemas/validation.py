@@ -5,10 +5,10 @@ of this project and nothing else.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final, TypeVar, cast, get_args, get_origin
 
-from app.schemas.annotations import alternatives, element_type, field_types
+from app.schemas.annotations import alternatives, element_type, field_types, nesting_fields
 from app.schemas.codes import Code
 from app.schemas.expectations import expected
 from app.schemas.faults import Fault
@@ -25,6 +25,9 @@ RESERVED: Final = frozenset({"_target_", "_partial_", "_args_", "_recursive_", "
 
 NAME: Final = "[A-Za-z][A-Za-z0-9_]*"
 """What an entry of a group of several may be called, as a pattern."""
+
+_MOST_OPTIONS: Final = 4
+"""Options that are listed as having a field."""
 
 _BAD: Final = object()
 
@@ -69,13 +72,19 @@ def check(config: object, schema: type[T], sources: Sources | None = None) -> T:
 
 
 def inspect(
-    config: object, schema: type[T], sources: Sources | None = None, *, interpolated: bool = False
+    config: object,
+    schema: type[T],
+    sources: Sources | None = None,
+    *,
+    interpolated: bool = False,
+    refused: Collection[Path] = (),
 ) -> tuple[T | None, list[Problem]]:
     """The config, as far as it can be made, and all that is wrong: `check` for who has other problems to add.
 
-    `interpolated` says that texts in a tree of plain containers may interpolate, as they may in a DictConfig.
+    `interpolated` says that texts in a tree of plain containers may interpolate, as they may in a DictConfig. What
+    stands at a `refused` path is known to be wrong: nothing is said of it, nor judged by it.
     """
-    reader = _Reader()
+    reader = _Reader(refused)
     if not isinstance(config, dict) and not is_schema(type(config)):
         from omegaconf import DictConfig, OmegaConf  # slow to import, which whoever has a DictConfig has done
 
@@ -83,7 +92,7 @@ def inspect(
             config, interpolated = OmegaConf.to_container(config, resolve=False), True
     if interpolated:
         config, unresolved = resolve(cast(dict[str, Any], with_presets(config, schema)))
-        reader.faults.extend(unresolved)
+        reader.faults.extend(fault for fault in unresolved if not any(_below(fault.path, path) for path in refused))
     found = reader.read_part(config, schema, ())
     origin = sources or Sources()
     return (None if found is _BAD else cast(T, found)), problems_of(reader.faults, origin)
@@ -124,8 +133,9 @@ def _source(fault: Fault, sources: Sources) -> str | None:
 class _Reader:
     """Reads a tree by the types of the schemas, noting every fault with its path from the root."""
 
-    def __init__(self) -> None:
+    def __init__(self, refused: Collection[Path] = ()) -> None:
         self.faults: list[Fault] = []
+        self.refused = refused
 
     def read_part(self, value: object, cls: type, path: Path) -> object:
         """Read a schema object of class `cls`, or of an option when `cls` is a group's base."""
@@ -138,7 +148,7 @@ class _Reader:
             return _BAD
         values: dict[str, object] = {}
         bad: list[Path] = []
-        types = field_types(leaf)
+        types, nesting = field_types(leaf), nesting_fields(leaf)
         for key, item in value.items():
             if key == "_target_" or (key == "id" and "_target_" not in value and _chosen_by_id(cls)):
                 continue
@@ -149,12 +159,16 @@ class _Reader:
                     Code.UNKNOWN_FIELD,
                 )
                 continue
-            read = self.read(item, types[key], (*path, key)) if key in types else item
+            read = item
+            if key in types:
+                read_by_type = self.read if key in nesting else self.read_single
+                read = read_by_type(item, types[key], (*path, key))
             if read is _BAD:
                 bad.append((key,))
             else:
                 values[key] = read
-        known = [*bad, *(fault.path[len(path) :] for fault in self.faults if _below(fault.path, path))]
+        wrong = [*(fault.path for fault in self.faults), *self.refused]
+        known = [*bad, *(each[len(path) :] for each in wrong if _below(each, path))]
         instance: Any = object.__new__(leaf)
         faults, usable = fill(instance, values, known)
         for fault in faults:
@@ -162,14 +176,9 @@ class _Reader:
         return instance if usable else _BAD
 
     def read(self, value: object, annotation: Any, path: Path) -> object:
-        """Read a field: parts become schema objects, lists tuples; scalars wait for their schema's verdict."""
-        if value is UNRESOLVED:
+        """Read a field: parts become schema objects, lists tuples."""
+        if self.read_single(value, annotation, path) is _BAD:
             return _BAD
-        if isinstance(value, str):
-            if value == MISSING:
-                return self._fault(path, f"needs a value: {expected(annotation)}", Code.MISSING)
-            if not _is_text(value):
-                return self._fault(path, "contains characters that no text has")
         for member in alternatives(annotation):
             if is_schema(member) and value is not None:
                 return self.read_part(value, member, path)
@@ -180,6 +189,17 @@ class _Reader:
                 return _BAD if any(item is _BAD for item in items) else tuple(items)
             if get_origin(member) is dict and isinstance(value, dict):
                 return self._read_mapping(value, member, path)
+        return value
+
+    def read_single(self, value: object, annotation: Any, path: Path) -> object:
+        """Read a field that holds nothing to go into; its value waits for its schema's verdict."""
+        if value is UNRESOLVED or path in self.refused:
+            return _BAD
+        if isinstance(value, str):
+            if value == MISSING:
+                return self._fault(path, f"needs a value: {expected(annotation)}", Code.MISSING)
+            if not _is_text(value):
+                return self._fault(path, "contains characters that no text has")
         return value
 
     def _read_mapping(self, value: dict[Any, object], annotation: Any, path: Path) -> object:
@@ -237,12 +257,29 @@ class _Reader:
 
 
 def _with_choices(fault: Fault) -> Fault:
-    """For a field that a choice was mounted at, or would be: what to choose with it."""
-    group = group_at(fault.path) if fault.code is Code.UNKNOWN_FIELD else None
-    if group is None or not (around := choices_around(group)):
+    """For a field that a choice was mounted at, or would be, or that other options have: what to choose with it."""
+    if fault.code is not Code.UNKNOWN_FIELD:
         return fault
     found = fault.message.partition(";")[0]
-    return fault._replace(message=f"{found}; {group.name}=<option> goes with {' or '.join(around)}")
+    if (group := group_at(fault.path)) and (around := choices_around(group)):
+        return fault._replace(message=f"{found}; {group.name}=<option> goes with {' or '.join(around)}")
+    if having := _options_with(fault.path):
+        return fault._replace(message=f"{found}; {having}")
+    return fault
+
+
+def _options_with(path: Path) -> str | None:
+    """The other options of a part that have the field at `path`, in words; those for every task alone."""
+    group = group_at(path[:-1])
+    if group is None or group.several or group.presets_only:
+        return None
+    every = [option for option in options[group.name].values() if option.owner is None]
+    names = [option.name for option in every if path[-1] in field_types(option.schema)]
+    if not names:
+        return None
+    shown = names[:_MOST_OPTIONS] + (["others"] if len(names) > _MOST_OPTIONS else [])
+    listed = " and ".join([", ".join(shown[:-1]), shown[-1]]) if len(shown) > 1 else shown[0]
+    return f"{group.name}={listed} {'have' if len(shown) > 1 else 'has'} it"
 
 
 def _chosen_by_id(cls: type) -> bool:

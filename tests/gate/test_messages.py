@@ -88,6 +88,13 @@ TYPED = {
         " hydra/launcher, hydra/sweeper"
     ),
     "a b=1": f"'a b' is no key: {ADVICE}",
+    "datamodule.data_dir=~/x": (
+        "the value cannot be read (token recognition error at: '~'); put it in quotes: \"datamodule.data_dir='~/x'\""
+    ),
+    "predictions.inputs=pic.png": (
+        "predictions.inputs: expected a list that is not empty, each a text that is not empty, or null,"
+        " found 'pic.png'; write it in brackets: [pic.png]"
+    ),
     "optimizer_spec.lr=a=b": (
         "the value cannot be read (mismatched input '='); put it in quotes: \"optimizer_spec.lr='…'\""
     ),

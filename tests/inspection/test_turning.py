@@ -33,6 +33,7 @@ WORDS = [
     "scheduler_spec=sequential 'scheduler_spec.schedulers=[{id:step},{id:linear}]' scheduler_spec.milestones=[3]",
     "module=mlp",
     "module=mlp module.model_config.hidden_dims=[7]",
+    "module=mlp module.model_config.hidden_dims=[7840] module.model_config.dropout=0.0",  # as another task's option has
     "module=parts",
     "module=parts head=arcface",
     "module=parts backbone=conv neck=fpn module.model_config.neck.width=9",

@@ -38,9 +38,8 @@ def test_all_of_it_can_be_written_as_the_requirement_does() -> None:
 
 
 def test_a_single_key_is_refused_with_what_would_be_right() -> None:
-    assert problems(**BASE, exclude_keys="head.linear.3") == [
-        "exclude_keys: expected a list, each a text that is not empty, found 'head.linear.3'"
-    ]
+    expected = "exclude_keys: expected a list, each a text that is not empty, found 'head.linear.3'"
+    assert problems(**BASE, exclude_keys="head.linear.3") == [f"{expected}; write it in brackets: [head.linear.3]"]
 
 
 def test_something_must_be_loaded() -> None:

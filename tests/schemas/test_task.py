@@ -36,6 +36,15 @@ def test_the_classes_of_a_task_all_have_names_or_none_has(task: str) -> None:
 def test_classes_are_named_in_the_order_of_their_numbers() -> None:
     assert load_config(["task=cifar10"]).task.class_names()[-1] == "truck"
     assert load_config(["task=fashion_mnist"]).task.class_names()[:2] == ("T-shirt", "trousers")
+    assert load_config(["task=segmentation"]).task.class_names() == ("background", "disc", "square", "triangle")
+    assert load_config(["task=detection"]).task.class_names() == ("ellipse", "rectangle", "triangle")
+
+
+@pytest.mark.parametrize("task", ["segmentation", "detection"])
+def test_the_classes_of_a_folder_are_not_the_generated_ones(task: str) -> None:
+    config = load_config([f"task={task}", "task.folder=mine", "task.test_fingerprint=null"])
+
+    assert config.task.class_names() == ()
 
 
 def test_no_override_reaches_the_metrics_of_a_task() -> None:

@@ -30,3 +30,19 @@ def test_a_jitter_without_limits_is_remarked_on() -> None:
 
     assert [fault.message.partition(":")[0] for fault in remarks(still)] == ["changes nothing"]
     assert list(remarks(ColorJitterConfig())) == []
+
+
+def test_an_image_is_not_moved_out_of_sight() -> None:
+    found = problems_of(
+        "crop={id: random_crop, padding: 8}",
+        "most={id: random_crop, padding: 7}",
+        "affine={id: random_affine, max_shift: 8.5}",
+        "several={id: one_of, steps: {crop: {id: random_crop, padding: 300}, flip: {id: horizontal_flip}}}",
+    )
+
+    least = "would leave nothing of an image in sight: expected less than 8, the shorter side of the task's images"
+    assert found == {
+        "crop.padding": f"{least}, found 8",
+        "affine.max_shift": f"{least}, found 8.5",
+        "several.steps.crop.padding": f"{least}, found 300",
+    }
