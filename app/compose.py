@@ -292,12 +292,14 @@ def _parts_of_another_task(
 
     Tasks share schemas, so once a part is checked, whose option it was can no longer be told.
     """
-    task = tree["task"].get("name")
+    task = option_at(tree["task"].get("_target_"))
     for part in OF_A_TASK:
-        node = tree[part]
-        name = node["id"] if "id" in node else chosen.get(part)
+        node = tree.get(part)
+        if task is None or not isinstance(node, dict):
+            continue  # the gate says what is missing
+        name = node["id"] if "id" in node and "_target_" not in node else chosen.get(part)
         option = options[part].get(str(name)) or option_at(node.get("_target_"))
-        if isinstance(task, str) and task in options["task"] and (message := of_another_task(part, option, task)):
+        if message := of_another_task(part, option, task.name):
             source = sources.of((part,)) or sources.of(("task",))
             yield Problem(path=part, message=message, source=source, code=Code.CONFLICT)
 

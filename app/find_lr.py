@@ -61,6 +61,9 @@ _DIVERGED: Final = 4.0
 _UNSETTLED: Final = round(1 / (1 - _FORGETTING))
 """Steps at the start over which the smoothed loss is an average of too few to tell a slope from noise."""
 
+_MOST_UNSETTLED: Final = 5
+"""Of a short search no more than one in so many steps is passed over."""
+
 _FEWEST: Final = 5
 """Steps without which there is no slope to speak of."""
 
@@ -98,12 +101,12 @@ class RangeTest:
         if len(self.losses) < _FEWEST:
             found = f"only {len(self.losses)} steps gave a finite loss, too few to see a slope"
             raise AppError(f"{found}; try another range, or more steps")
-        start = min(_UNSETTLED, len(self.losses) // _FEWEST)
+        start = min(_UNSETTLED, len(self.losses) // _MOST_UNSETTLED)
         smoothed = torch.tensor(self.smoothed)[start:]
         end = int(smoothed.argmin()) + 1
         if end == 1:
-            found = f"the loss fell at no learning rate between {_short(self.rates[0])} and {_short(self.rates[-1])}"
-            raise AppError(f"{found}; try another range, or more steps")
+            searched = f"between {_short(self.rates[start])} and {_short(self.rates[-1])}"
+            raise AppError(f"the loss fell at no learning rate {searched}; try another range, or more steps")
         slopes = torch.gradient(smoothed, spacing=(torch.tensor(self.rates[start:]).log(),))[0]
         return float(f"{self.rates[start + int(slopes[:end].argmin())]:.1e}")
 

@@ -42,3 +42,10 @@ def test_files_are_fetched_into_no_file(task: str, tmp_path: Path) -> None:
     assert found("train", f"task={task}", f"datamodule.data_dir={tmp_path / 'file'}") == {
         "datamodule.data_dir": f"expected a folder, one to be made too, and '{tmp_path / 'file'}' is a file"
     }
+
+
+def test_parquet_is_asked_for_where_predictions_are_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.schemas.predictions.find_spec", lambda _: None)
+
+    assert "parquet" in found("predict", "predictions.format=parquet")["predictions.format"]
+    assert "predictions.format" not in found("train", "predictions.format=parquet")

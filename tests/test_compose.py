@@ -144,6 +144,15 @@ def test_an_option_of_another_task_is_one_problem(task: str, choice: str, of_ano
     assert other.path == "optimizer_spec.lr"
 
 
+@pytest.mark.parametrize("wrong", ["task.name=mnist", "module.id=mnist/default", "module.id=digits/cnn"])
+def test_a_wrong_field_is_not_taken_for_another_choice(wrong: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config([wrong])
+
+    [problem] = caught.value.problems
+    assert problem.path == wrong.partition("=")[0]
+
+
 def test_a_part_of_another_task_made_in_python_is_one_problem() -> None:
     with pytest.raises(ConfigError) as caught:
         RunConfig(task=TabularTaskConfig(), module=CNNModuleConfig())

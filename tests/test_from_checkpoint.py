@@ -140,6 +140,29 @@ def test_a_stored_config_reads_nothing_from_the_environment(
     assert "hunter2" not in str(caught.value)
 
 
+@pytest.mark.parametrize("key", ["checkpoint", "resume_path"])
+def test_no_inputs_stored_as_an_empty_list_are_none(trained: tuple[Run, str], key: str, tmp_path: Path) -> None:
+    file = changed(trained[1], tmp_path, predictions={"inputs": [], "num_pictured": 3})
+
+    predictions = load_config([f'{key}="{file}"']).predictions
+
+    assert (predictions.inputs, predictions.num_pictured) == (None, 3)
+
+
+def test_a_stored_config_without_its_module_is_refused(trained: tuple[Run, str], tmp_path: Path) -> None:
+    config = torch.load(trained[1], weights_only=True)[KEY]["config"]
+    without = {
+        part: {name: value for name, value in config.items() if name != part} for part in ("module", "datamodule")
+    }
+
+    with pytest.raises(ConfigError) as caught:
+        load_config([f'checkpoint="{changed(trained[1], tmp_path, config=without["module"])}"'])
+    found = load_config([f'checkpoint="{changed(trained[1], tmp_path, config=without["datamodule"])}"'])
+
+    assert "module" in {problem.path for problem in caught.value.problems}
+    assert found.datamodule == load_config([]).datamodule, "the task's own"
+
+
 def test_a_stored_config_does_not_choose_where_files_go(trained: tuple[Run, str], tmp_path: Path) -> None:
     stored = torch.load(trained[1], weights_only=True)[KEY]["config"]
     assert stored["run_directory"]["root"] != "runs"

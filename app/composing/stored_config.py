@@ -9,10 +9,12 @@ from typing import Any, Final, cast
 
 from app.composing.experiments import Experiment
 from app.composing.overrides import Override
+from app.schemas.callbacks import ExportBestConfig
 from app.schemas.codes import Code
 from app.schemas.loggers import CSVLoggerConfig
 from app.schemas.plain import MASK, to_plain
 from app.schemas.problems import ConfigError, Path, Problem, dotted, show
+from app.schemas.registry import option_at
 from app.schemas.resolution import resolve
 from app.schemas.run import RunConfig
 from app.schemas.schema import MISSING
@@ -102,6 +104,9 @@ def _read(key: str, path: str, source: str) -> StoredConfig | None:
     tree = without_masks(config if key == "resume_path" else for_measuring(config))
     # These said what that run was to start from. It is over.
     tree.update(dict.fromkeys(STORED))
+    predictions = tree.get("predictions")
+    if isinstance(predictions, dict) and predictions.get("inputs") == []:
+        tree["predictions"] = {**predictions, "inputs": None}  # which older runs stored for none
     return StoredConfig(path=file, tree=_without_places(tree), key=key)
 
 
@@ -165,17 +170,21 @@ def for_measuring(config: Mapping[str, Any]) -> dict[str, Any]:
 
     Of the loggers the CSV file alone stays: measuring should need no account, no server and no further package, and
     add nothing to the record of the training. Whoever wants another one chooses it. Nor are first weights looked for,
-    which may be gone or far away: all weights are in the checkpoint.
+    which may be gone or far away: all weights are in the checkpoint. Nor does a callback that exports stay: nothing is
+    trained, and it may need a further package.
     """
     loggers = config.get("logger")
     kept = {"csv": loggers.get("csv") or to_plain(CSVLoggerConfig())} if isinstance(loggers, dict) and loggers else {}
     module = _without_first_weights(config.get("module"))
-    callbacks = {name: each for name, each in config.get("callbacks", {}).items() if not _exports(each)}
+    callbacks = config.get("callbacks")
+    if isinstance(callbacks, dict):
+        callbacks = {name: each for name, each in callbacks.items() if not _exports(each)}
     return {**config, "module": module, "logger": kept, "callbacks": callbacks, "load_checkpoint": None}
 
 
 def _exports(callback: Any) -> bool:
-    return isinstance(callback, dict) and str(callback.get("_target_")).endswith(".ExportBestConfig")
+    option = option_at(callback.get("_target_")) if isinstance(callback, dict) else None
+    return option is not None and option.schema is ExportBestConfig
 
 
 def _without_first_weights(value: Any) -> Any:

@@ -140,7 +140,7 @@ def _transfer(url: str, part: Path, patience: Patience) -> bool:
             elif not re.match(rf"bytes {size}-", response.headers.get("Content-Range", "")):
                 part.unlink()
                 raise _BrokeOffError("sent another part of the file than the one it was asked for")
-            _write(response, part, size)
+            _write(response, url, part, size)
     except (requests.RequestException, HTTPError) as error:
         raise _reason(error, part, patience) from error
     return size > 0
@@ -153,13 +153,13 @@ def _refuse(response: requests.Response) -> None:
         raise _BrokeOffError(message) if status >= 500 or status in _MAY_PASS else _MirrorError(message)
 
 
-def _write(response: requests.Response, part: Path, start: int) -> None:
+def _write(response: requests.Response, url: str, part: Path, start: int) -> None:
     total = None
     with suppress(KeyError, ValueError):
         total = start + int(response.headers["Content-Length"])
     size = "of unknown size" if total is None else f"{total / 1e6:.1f} MB"
     there = f", of which {start / 1e6:.1f} MB are there" if start else ""
-    _log.info("downloads %s (%s%s) from %s into %s", part.stem, size, there, response.url, part.parent)
+    _log.info("downloads %s (%s%s) from %s into %s", part.stem, size, there, url, part.parent)
     try:
         with _progress() as progress, part.open("ab" if start else "wb") as file:
             task = progress.add_task(part.stem, total=total, completed=start)

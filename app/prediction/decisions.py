@@ -32,7 +32,7 @@ def ids_of(trainer: Trainer, dataloader_idx: int) -> Sequence[str] | None:
     return getattr(getattr(loader, "dataset", None), "ids", None)
 
 
-def named(outputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, NDArray[np.str_]]:
+def names_of_classes(outputs: Mapping[str, Any], names: Sequence[str]) -> dict[str, NDArray[np.str_]]:
     """What the classes of whole samples, and of boxes, are called; nothing where they have no `names`."""
     numbers = {LABEL: outputs.get(CLASS), BOX_NAMES: outputs.get(BOX_CLASSES)}
     dimensions = {LABEL: 1, BOX_NAMES: 2}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from app.builders.run import Run
-from app.prediction.decisions import CLASS, decided, ids_of, named
+from app.prediction.decisions import CLASS, decided, ids_of, names_of_classes
 from app.prediction.files import ArraysFile, CsvFile, ParquetFile, PredictionFile
 from app.prediction.picture import PredictionPicture
 from app.schemas.predictions import PredictionsConfig
@@ -164,7 +164,7 @@ class PredictionWriter(Callback):
 
     def _chosen(self, outputs: Mapping[str, Tensor | Sequence[Any]]) -> dict[str, NDArray[Any]]:
         chosen_class = decided(outputs, self.kind)
-        called = named({**outputs, CLASS: chosen_class}, self.class_names())
+        called = names_of_classes({**outputs, CLASS: chosen_class}, self.class_names())
         available: dict[str, Any] = {**({} if chosen_class is None else {CLASS: chosen_class}), **called, **outputs}
         if self.config.outputs is None:
             names = [name for name in available if not _said_in_probabilities(name, available)]

@@ -52,7 +52,7 @@ def arguments_of(target: type) -> list[Argument]:
     """What a class takes, its bases' arguments included where it hands on whatever it is given.
 
     Raises:
-        ValueError: when the class does not say, or says it of its `__new__` alone.
+        ValueError, TypeError: when the class does not say, or says it of its `__new__` alone.
     """
     has_constructor = any("__init__" in vars(owner) for owner in target.__mro__ if owner is not object)
     if inspect.signature(target).parameters and not has_constructor:

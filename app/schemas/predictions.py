@@ -11,13 +11,14 @@ from app.schemas.constraints import FileName, NonEmptyText, NonNegativeInt
 from app.schemas.problems import missing_extra, one_of
 from app.schemas.rules import Finding, rule
 from app.schemas.schema import schema
+from app.schemas.user_paths import UserPath, user_path
 
 
 @schema
 class PredictionsConfig:
     """The file of predictions in the run directory: a row for each sample, in the order that they are read in."""
 
-    inputs: Annotated[tuple[NonEmptyText, ...], MinLen(1)] | None = None
+    inputs: Annotated[tuple[UserPath, ...], MinLen(1)] | None = None
     """Files to predict instead of the task's predict split, or folders of them; null for the predict split."""
 
     format: Literal["csv", "parquet", "npz"] = "csv"
@@ -36,7 +37,7 @@ class PredictionsConfig:
     def inputs_are_there(self) -> Iterator[Finding]:
         """Found out before the weights are read."""
         for place, name in enumerate(self.inputs or ()):
-            if not Path(name).exists():
+            if not user_path(name).exists():
                 instead = "; a folder stands for all files in it that the task can read" if "*" in name else ""
                 yield ("inputs", place), f"there is no file or folder {name!r}{instead}"
 
@@ -54,7 +55,7 @@ class PredictionsConfig:
 
     def input_files(self, endings: tuple[str, ...]) -> list[Path]:
         """The files that `inputs` names; of a folder those with one of the endings, by name."""
-        found = [Path(name) for name in self.inputs or ()]
+        found = [user_path(name) for name in self.inputs or ()]
         return [file for path in found for file in (_files_in(path, endings) if path.is_dir() else [path])]
 
     def unread_inputs(self, endings: tuple[str, ...]) -> Iterator[Finding]:
@@ -64,7 +65,7 @@ class PredictionsConfig:
             return
         named: dict[Path, str] = {}
         for place, name in enumerate(self.inputs or ()):
-            path = Path(name)
+            path = user_path(name)
             files = _files_in(path, endings) if path.is_dir() else [path]
             if path.is_dir() and not files:
                 yield ("inputs", place), f"there is no file that ends in {one_of(endings)} in {name!r}"

@@ -80,7 +80,7 @@ def unfit_augmentations(task: TaskConfig, datamodule: DataModuleConfig) -> Itera
             for name in _MOVES if is_image else ():
                 if (pixels := getattr(step, name, 0)) >= side:
                     instead = f"expected less than {side}, the shorter side of the task's images"
-                    yield (*where, name), f"would leave nothing of an image in sight: {instead}, found {show(pixels)}"
+                    yield (*where, name), f"could leave nothing of an image in sight: {instead}, found {show(pixels)}"
 
 
 def unfit_scores(module: ModuleConfig, datamodule: DataModuleConfig) -> Iterator[Finding]:

@@ -35,11 +35,11 @@ def user_path(text: str) -> Path:
 
 def _with_known_home(text: str) -> str:
     try:
-        user_path(text)
+        user_path(text.removeprefix("file://"))
     except UnknownHomeError as error:
         raise ValueError(str(error)) from None
     return text
 
 
 UserPath = Annotated[NonEmptyText, AfterValidator(_with_known_home)]
-"""A file or folder, in the words of `user_path`; whether it is there is for who opens it to say."""
+"""A file or folder, in the words of `user_path`, or its address; whether it is there is for who opens it to say."""

@@ -197,7 +197,8 @@ def test_timm_has_to_be_there(installed: tuple[str, ...], monkeypatch: pytest.Mo
     assert problems_of({"backbone": {"id": "timm", "model_name": "resnet18"}}) == [
         (
             "backbone: timm, or the torchvision that it imports, is not installed; type:"
-            f" pip install 'typed-lightning-app[timm]' torch=={torch}, from the index that it came from"
+            f" pip install 'typed-lightning-app[timm]' torch=={torch}"
+            " (with the --index-url that torch came from, if it had one)"
         )
     ]
 

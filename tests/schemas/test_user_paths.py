@@ -49,6 +49,15 @@ def test_the_gate_knows_that_a_home_is_not_there(field: str, others: list[str]) 
     assert problem.message == str(UnknownHomeError("~nobody-here/cells.pt2"))
 
 
+@pytest.mark.parametrize("field", ["checkpoint", "resume_path", "load_checkpoint.base_ckpt_path"])
+def test_a_home_in_an_address_is_looked_for_too(field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        load_config([f"{field}='file://~nobody-here/a.ckpt'"])
+
+    [problem] = caught.value.problems
+    assert (problem.path, "there is no home folder '~nobody-here'" in problem.message) == (field, True)
+
+
 def test_the_gate_does_not_look_for_what_a_path_leads_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "gone"))
 

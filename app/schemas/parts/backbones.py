@@ -130,8 +130,9 @@ class TimmConfig(BackboneConfig):
             from importlib.metadata import version  # slow to import
 
             # Each torchvision takes one torch only, and an open range would replace the one that is there.
-            kept = f"torch=={version('torch').partition('+')[0]}, from the index that it came from"
-            yield (), f"{missing_extra('timm, or the torchvision that it imports,', 'timm')} {kept}"
+            kept = f"torch=={version('torch').partition('+')[0]}"
+            missing = missing_extra("timm, or the torchvision that it imports,", "timm")
+            yield (), f"{missing} {kept} (with the --index-url that torch came from, if it had one)"
 
     @rule("model_name")
     def _model_is_named(self) -> Iterator[Finding]:

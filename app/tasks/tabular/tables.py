@@ -26,15 +26,15 @@ def _delimiter(text: str) -> str:
     return text
 
 
-def _text(value: object) -> object:
-    """Refuses what may be meant as a label, and would not be equal to any: cells are texts."""
+def _no_number(value: object) -> object:
+    """A value that is no number: one may be meant as a label, but would equal none, since cells are texts."""
     if not isinstance(value, int | float):
         return value
     typed = f"\"task.table.classes=['{show(value)}',…]\""
     raise ValueError(f"expected a text that is not empty, found {show(value)}; type {typed}")
 
 
-Label = Annotated[NonEmptyText, BeforeValidator(_text)]
+Label = Annotated[NonEmptyText, BeforeValidator(_no_number)]
 """What cells of a class hold."""
 
 DELIMITER_FIELD: Final = "task.table.delimiter"
@@ -297,7 +297,7 @@ def unreadable(table: TableConfig) -> Finding | None:
         table.num_features()
     except MissingColumnError as error:
         if error.parted_otherwise:
-            return "file", str(error)
+            return "delimiter", str(error)
         if error.column == table.target or not isinstance(table, CSVTableConfig):
             return "target", str(error)
         return ("features", (table.features or ()).index(error.column)), str(error)

@@ -40,7 +40,7 @@ def test_an_image_is_not_moved_out_of_sight() -> None:
         "several={id: one_of, steps: {crop: {id: random_crop, padding: 300}, flip: {id: horizontal_flip}}}",
     )
 
-    least = "would leave nothing of an image in sight: expected less than 8, the shorter side of the task's images"
+    least = "could leave nothing of an image in sight: expected less than 8, the shorter side of the task's images"
     assert found == {
         "crop.padding": f"{least}, found 8",
         "affine.max_shift": f"{least}, found 8.5",

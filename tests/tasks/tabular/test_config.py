@@ -107,7 +107,7 @@ def test_a_stored_config_is_read_without_the_file(prices: Path) -> None:
         ),
         (
             [*PRICES, "task.table.delimiter='|'"],
-            ["task.table.file: ", """; type "task.table.delimiter=','"   task.table.file="""],
+            ["task.table.delimiter: ", """; type "task.table.delimiter=','"   task.table.delimiter='|'"""],
         ),
         (
             ["table=csv_binary", *PRICES[1:], "task.table.classes=[0,b]"],
