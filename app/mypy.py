@@ -122,6 +122,7 @@ def _fingerprint() -> str:
 def _judging(folder: Path) -> Iterator[Path]:
     """The schemas, the experiments, the gate itself, and what a task's config may look into before a run."""
     yield from folder.glob("*.py")
+    yield from folder.glob("composing/*.py")
     yield from folder.glob("schemas/**/*.py")
     yield from folder.glob("data_formats/*.py")
     yield folder / "checks/override_texts.py"

@@ -23,13 +23,13 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import torch
-from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning import LightningModule
 from torch import Generator, Tensor, nn
 from torch.nn import functional
 
 from app import load_config, load_from_config
 from app.data_formats.idx import idx_bytes
+from benchmarks.epoch_times import bare_epoch, own_epoch
 
 TARGET: Final = 1.35
 """How many times as long as the loop's an epoch may take."""
@@ -55,22 +55,6 @@ RUN: Final = (
 )
 
 
-class Stopwatch(Callback):
-    """Seconds of every epoch, from its first batch to after its validation and checkpoint."""
-
-    def __init__(self) -> None:
-        self.epochs: list[float] = []
-        self._started = 0.0
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Start counting."""
-        self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Stop counting; the last of the callbacks, it comes after the checkpoint's."""
-        self.epochs.append(time.perf_counter() - self._started)
-
-
 def write_images(folder: Path) -> list[str]:
     """Random images and labels in MNIST's files, and what is to be typed to train on them."""
     words = [f"datamodule.data_dir={folder}", f"run_directory.root={folder / 'runs'}"]
@@ -85,15 +69,6 @@ def write_images(folder: Path) -> list[str]:
             field = f"datamodule.files.{split}_{kind}"
             words += [f"{field}.file_name={split}-{kind}", f"{field}.sha256=null"]
     return words
-
-
-def ours(words: list[str]) -> float:
-    """The fastest epoch of a run: what else the machine does can only add to it."""
-    trainer, module, datamodule = load_from_config(load_config([*RUN, *words]))
-    watch = Stopwatch()
-    trainer.callbacks.append(watch)  # type: ignore[attr-defined]  # set by a connector
-    trainer.fit(module, datamodule=datamodule)
-    return min(watch.epochs[1:])
 
 
 class Bare(LightningModule):
@@ -116,22 +91,14 @@ class Bare(LightningModule):
         return torch.optim.Adam(self.parameters(), lr=1e-3)
 
 
+def ours(words: list[str]) -> float:
+    """The fastest epoch of a run."""
+    return own_epoch(*load_from_config(load_config([*RUN, *words])))
+
+
 def bare(words: list[str]) -> float:
-    """The fastest epoch of a Trainer without progress bar, logger, metrics, checkpoints and safeguards."""
-    watch = Stopwatch()
-    trainer = Trainer(
-        max_epochs=EPOCHS,
-        accelerator="cpu",
-        devices=1,
-        num_sanity_val_steps=0,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        callbacks=[watch],
-    )
-    trainer.fit(Bare(), datamodule=load_from_config(load_config([*RUN, *words])).datamodule)
-    return min(watch.epochs[1:])
+    """The fastest epoch of a Trainer with nothing switched on."""
+    return bare_epoch(Bare(), load_from_config(load_config([*RUN, *words])).datamodule, epochs=EPOCHS)
 
 
 def network() -> nn.Sequential:

@@ -5,26 +5,25 @@ busy moment of the machine meets both. The hand-written side has a plain Trainer
 run of ours stop at a loss that is no number and resume exactly. The time is that of whole training epochs, data loading
 included.
 
-    python benchmarks/training.py --rounds 10
+    python -m benchmarks.training --rounds 10
 """
 
 import argparse
 import platform
 import statistics
 import sys
-import time
 import warnings
 from typing import Any, Final, cast
 
 import torch
-from lightning import LightningModule, Trainer
-from lightning.pytorch.callbacks import Callback
+from lightning import LightningModule
 from torch import Tensor, nn
 from torch.nn import functional
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
 
 from app import load_config, load_from_config
+from benchmarks.epoch_times import bare_epoch, own_epoch
 
 TARGET: Final = 1.10
 """How many times as long as the hand-written module's a training step may take."""
@@ -100,43 +99,13 @@ class HandWritten(LightningModule):
         return torch.optim.AdamW(self.model.parameters(), lr=1e-3)
 
 
-class Stopwatch(Callback):
-    """Seconds of every training epoch."""
-
-    def __init__(self) -> None:
-        self.epochs: list[float] = []
-        self._started = 0.0
-
-    def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Start counting."""
-        self._started = time.perf_counter()
-
-    def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Stop counting."""
-        self.epochs.append(time.perf_counter() - self._started)
-
-
 def seconds_per_epoch(overrides: list[str], *, by_hand: bool, joint: bool) -> float:
-    """The fastest epoch of a run: what else the machine does can only add to it."""
+    """The fastest epoch of a run."""
     trainer, module, datamodule = load_from_config(load_config(overrides))
-    watch = Stopwatch()
     if by_hand:
-        plain = Trainer(
-            max_epochs=EPOCHS,
-            accelerator="cpu",
-            limit_val_batches=0,
-            num_sanity_val_steps=0,
-            logger=False,
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            callbacks=[watch],
-        )
-        plain.fit(HandWritten(cast(Any, module).model, joint=joint), datamodule=datamodule)
-    else:
-        trainer.callbacks.append(watch)  # type: ignore[attr-defined]  # set by a connector
-        trainer.fit(module, datamodule=datamodule)
-    return min(watch.epochs[1:])
+        plain = HandWritten(cast(Any, module).model, joint=joint)
+        return bare_epoch(plain, datamodule, epochs=EPOCHS, limit_val_batches=0)
+    return own_epoch(trainer, module, datamodule)
 
 
 def main() -> None:

@@ -208,7 +208,7 @@ def test_every_way_to_train_passes(overrides: tuple[str, ...]) -> None:
 def test_a_step_is_measured() -> None:
     report = report_of("module=mlp", "module.model_config={hidden_dims: [32], dropout: 0.0}")
 
-    weights, biases, batch = 64 * 32 + 32 * 10, 32 + 10, 64
+    weights, biases, batch = 64 * 32 + 32 * 10, 32 + 10, 16
     assert report.parameters == report.trainable == weights + biases
     # Two operations for each weight on the way forward, two for its gradient, and two for that of the hidden layer.
     assert report.flops == batch * (2 * weights + 2 * weights + 2 * 32 * 10)
@@ -218,15 +218,15 @@ def test_a_step_is_measured() -> None:
     images, hidden, scores, classes = batch * 64 * 4, batch * 32 * 4, batch * 10 * 4, batch * 8
     assert images + hidden + scores + classes <= report.activation_bytes <= images + hidden + scores + classes + 16
     assert [(part.path, part.output) for part in report.parts if part.parameters] == [
-        (".backbone", "(64, 32) float32"),
-        (".backbone.1", "(64, 32) float32"),
-        (".head", "(64, 10) float32"),
+        (".backbone", "(16, 32) float32"),
+        (".backbone.1", "(16, 32) float32"),
+        (".head", "(16, 10) float32"),
     ]
 
 
 def test_memory_follows_batch_size_precision_and_optimizer() -> None:
     usual = report_of("module=mlp", "optimizer_spec=sgd")
-    twice = report_of("module=mlp", "optimizer_spec=sgd", "datamodule.dataloader.batch_size=128")
+    twice = report_of("module=mlp", "optimizer_spec=sgd", "datamodule.dataloader.batch_size=32")
     halved = report_of("module=mlp", "optimizer_spec=sgd", "trainer.precision=bf16-true")
 
     assert usual.optimizer_bytes == 0
