@@ -184,9 +184,10 @@ def random_state() -> dict[str, Any]:
     """The state of every global random generator of this process, as tensors and plain containers."""
     name, keys, position, has_gauss, gauss = cast(tuple[Any, ...], np.random.get_state(legacy=True))
     version, internal, following = random.getstate()
+    # As tensors, since a checkpoint would keep each of the thousand numbers as an object of its own.
     return {
-        "python": [version, list(internal), following],
-        "numpy": [name, keys.tolist(), position, has_gauss, gauss],
+        "python": [version, torch.tensor(internal), following],
+        "numpy": [name, torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
         "torch": torch.get_rng_state(),
         "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
@@ -195,9 +196,9 @@ def random_state() -> dict[str, Any]:
 def set_random_state(state: Mapping[str, Any]) -> None:
     """Make the global random generators go on from a `random_state`."""
     version, internal, following = state["python"]
-    random.setstate((version, tuple(internal), following))
+    random.setstate((version, tuple(torch.as_tensor(internal).tolist()), following))
     name, keys, *rest = state["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), *rest))
+    np.random.set_state((name, torch.as_tensor(keys).cpu().numpy().astype(np.uint32), *rest))
     torch.set_rng_state(state["torch"].cpu())
     if state["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(state["cuda"].cpu())

@@ -159,8 +159,8 @@ def _save_locally(checkpoint: dict[str, Any], file: str) -> None:
         _write_manifest(path, (*before, entry))
         partial.replace(path)
         _sync_folder(path.parent)
-    if before:
-        _write_manifest(path, (entry,))
+    if before:  # tidied up only: what both contents are listed in agrees with the file as well
+        _write_manifest(path, (entry,), lasting=False)
 
 
 def _save_remotely(checkpoint: dict[str, Any], file: str) -> None:
@@ -230,14 +230,15 @@ def _entries_before(path: Path) -> tuple[Entry, ...]:
         return (Entry(step=0, epoch=0, saved="unknown", digest=digest_of(content)),)
 
 
-def _write_manifest(path: Path, entries: tuple[Entry, ...]) -> None:
+def _write_manifest(path: Path, entries: tuple[Entry, ...], *, lasting: bool = True) -> None:
     manifest = Path(manifest_of(str(path)))
     with _partial_file(manifest) as (partial, content):
         content.write(written(entries, path.name).encode())
         content.flush()
         os.fsync(content.fileno())
         partial.replace(manifest)
-        _sync_folder(manifest.parent)
+        if lasting:
+            _sync_folder(manifest.parent)
 
 
 @contextmanager

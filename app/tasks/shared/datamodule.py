@@ -20,6 +20,7 @@ from app.schemas.task import TaskConfig
 from app.tasks.shared.augmentation import BatchAugmentation
 from app.tasks.shared.datasets import (
     Augmentation,
+    BatchLoader,
     InMemoryDataset,
     SeededDataset,
     ShuffledSampler,
@@ -232,7 +233,7 @@ class BaseDataModule(LightningDataModule, ABC, Generic[DataModuleConfigT, TaskCo
         *,
         drop_last: bool = False,
     ) -> DataLoader[Any]:
-        return DataLoader(
+        return BatchLoader(
             dataset,
             sampler=sampler,
             batch_size=config.batch_size,

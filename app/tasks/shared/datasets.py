@@ -100,6 +100,19 @@ def with_seeded_batches(loader: DataLoader[Any]) -> DataLoader[Any]:
     return loader
 
 
+class BatchLoader(DataLoader[Any]):
+    """Torch's, which reads data held in memory itself when there are no workers.
+
+    A batch is one index operation then, and the iterator around it would take half as long again.
+    """
+
+    def __iter__(self) -> Any:
+        """The batches, through torch's iterator where there is anything for it to do."""
+        if self.num_workers or self.pin_memory or not isinstance(self.dataset, InMemoryDataset):
+            return super().__iter__()
+        return map(self.dataset.__getitems__, self._index_sampler)
+
+
 _CHUNK: Final = 256
 """Samples that are changed at once where all of them are."""
 
